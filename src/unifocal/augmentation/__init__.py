@@ -1,0 +1,5 @@
+"""Random transforms of an (image, labels) pair."""
+
+from unifocal.augmentation.standard import Augmentation, standard
+
+__all__ = ["Augmentation", "standard"]

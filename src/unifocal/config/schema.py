@@ -1,0 +1,192 @@
+"""What can be set, with its meaning, default and limits."""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from unifocal.config.values import parse_losses, parse_numbers, parse_size, parse_spacing
+
+Share = Annotated[float, Field(gt=0, lt=1)]
+Positive = Annotated[int, Field(ge=1)]
+SizeYX = Annotated[tuple[Annotated[int, Field(ge=8)], Annotated[int, Field(ge=8)]], BeforeValidator(parse_size)]
+Spacing = Annotated[tuple[float, float] | None, BeforeValidator(parse_spacing)]
+Seeds = Annotated[tuple[Annotated[int, Field(ge=0)], ...], BeforeValidator(parse_numbers), Field(min_length=1)]
+
+
+class Section(BaseModel):
+    """A part of the configuration: unknown keys are refused, values never change after reading."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class DataConfig(Section):
+    """Where images and masks are, and how they belong together."""
+
+    folder: Path | None = None
+    images: Path | None = None
+    masks: Path | None = None
+    pair_by: Literal["stem", "suffix", "number", "order"] = "stem"
+    mask_suffix: str = "_mask"
+    mask_threshold: int | None = None
+    cases: Path | None = None
+    case_column: str | None = None
+    patient_column: str | None = None
+    patient_pattern: str | None = None
+    spacing_mm: Spacing = None
+    phantom_patients: Positive = 24
+    phantom_seed: Annotated[int, Field(ge=0)] = 0
+
+    @property
+    def is_phantom(self) -> bool:
+        """Whether no data were named, so that the built-in phantom is meant."""
+        return self.folder is None and self.images is None
+
+
+class PreprocessingConfig(Section):
+    """How an image becomes the network's input."""
+
+    size: SizeYX = (128, 128)
+    intensity: Literal["z_score", "unit"] = "z_score"
+    skull_strip: bool = False
+
+
+class SplitConfig(Section):
+    """How patients are dealt to folds."""
+
+    folds: Annotated[int, Field(ge=2)] = 5
+    validation_share: Share = 0.2
+    seed: Annotated[int, Field(ge=0)] = 0
+
+
+class NetworkConfig(Section):
+    """The U-Net. The defaults are source A's network (PROTOCOLS: 1,941,105 parameters for 3 channels in, 1 out)."""
+
+    width: Positive = 16
+    depth: Positive = 4
+    normalization: Literal["none", "batch", "instance", "group"] = "none"
+    dropout: Annotated[tuple[Annotated[float, Field(ge=0, lt=1)], ...], BeforeValidator(parse_numbers)] = (
+        0.1, 0.1, 0.2, 0.2, 0.3,
+    )  # fmt: skip
+    initialization: Literal["he", "xavier"] = "he"
+
+
+class TrainingConfig(Section):
+    """One training run."""
+
+    epochs: Positive = 60
+    batch_size: Positive = 8
+    optimizer: Literal["adam", "adamw", "sgd"] = "adam"
+    learning_rate: Annotated[float, Field(gt=0)] = 1e-3
+    weight_decay: Annotated[float, Field(ge=0)] = 0.0
+    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
+    monitor: Literal["loss", "dice"] = "loss"
+    plateau_patience: Positive = 10
+    plateau_factor: Share = 0.1
+    stop_patience: Positive = 20
+    augmentation: Literal["none", "standard"] = "standard"
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    threads: Annotated[int, Field(ge=0)] = 0
+
+
+class LossConfig(Section):
+    """A loss by name (or `package.module:ClassName`) with its parameters."""
+
+    name: str
+    parameters: dict[str, Any] = Field(default_factory=dict)
+
+    @property
+    def label(self) -> str:
+        """What the loss is called in tables, figures and folder names."""
+        inside = ", ".join(f"{key}={value}" for key, value in self.parameters.items())
+        return f"{self.name}({inside})" if inside else self.name
+
+
+Losses = Annotated[tuple[LossConfig, ...], BeforeValidator(parse_losses), Field(min_length=1)]
+
+
+class ModelConfig(Section):
+    """What `compare` and `train` share."""
+
+    data: DataConfig = DataConfig()
+    preprocessing: PreprocessingConfig = PreprocessingConfig()
+    network: NetworkConfig = NetworkConfig()
+    training: TrainingConfig = TrainingConfig()
+
+
+class StudyConfig(ModelConfig):
+    """`unifocal compare`: losses x folds x seeds on one data set."""
+
+    losses: Losses = (
+        LossConfig(name="bce"),
+        LossConfig(name="focal"),
+        LossConfig(name="dice_cross_entropy"),
+        LossConfig(name="unified_focal"),
+    )
+    split: SplitConfig = SplitConfig()
+    seeds: Seeds = (0,)
+    metric: str = "dice"
+    resamples: Annotated[int, Field(ge=100)] = 10_000
+    out: Path
+    jobs: Annotated[int, Field(ge=0)] = 0
+
+
+class TrainConfig(ModelConfig):
+    """`unifocal train`: one training run on all patients but a validation part."""
+
+    loss: Annotated[LossConfig, BeforeValidator(lambda value: parse_losses(value)[0])] = LossConfig(
+        name="unified_focal"
+    )
+    validation_share: Share = 0.2
+    seed: Annotated[int, Field(ge=0)] = 0
+    out: Path
+
+
+class PredictConfig(Section):
+    """`unifocal predict`: masks and overlays for new images."""
+
+    model: Path
+    images: Path
+    out: Path
+    spacing_mm: Spacing = None
+    overlays: bool = True
+    batch_size: Positive = 8
+
+
+class EvaluateConfig(Section):
+    """`unifocal evaluate`: masks against masks."""
+
+    truth: Path
+    prediction: Path
+    out: Path
+    pair_by: Literal["stem", "number", "order"] = "stem"
+    cases: Path | None = None
+    case_column: str | None = None
+    patient_column: str | None = None
+    patient_pattern: str | None = None
+    spacing_mm: Spacing = None
+    mask_threshold: int | None = None
+    resamples: Annotated[int, Field(ge=100)] = 10_000
+
+
+class ReportConfig(Section):
+    """`unifocal report`: the tables, figures and page of a study, built again from its scores."""
+
+    study: Path
+    metric: str | None = None
+    label: int | None = None
+
+
+class PhantomConfig(Section):
+    """`unifocal data phantom`: the built-in data set, written as files."""
+
+    out: Path
+    patients: Positive = 24
+    seed: Annotated[int, Field(ge=0)] = 0
+    size: Annotated[int, Field(ge=32)] = 128
+
+
+class LossesConfig(Section):
+    """`unifocal losses`: what the family holds."""
+
+    name: str | None = None

@@ -1,0 +1,92 @@
+"""How a value may be written on the command line or in YAML."""
+
+import ast
+import re
+from typing import Any
+
+_CALL = re.compile(r"^\s*(?P<name>[A-Za-z_][\w.:]*)\s*(?:\((?P<inside>.*)\))?\s*$", re.DOTALL)
+
+
+def parse_size(value: Any) -> Any:
+    """`128`, `"512x800"` (rows x columns) or a pair."""
+    if isinstance(value, str):
+        value = [part.strip() for part in value.lower().split("x")]
+        value = value[0] if len(value) == 1 else value
+    if isinstance(value, int | str):
+        return (value, value)
+    return value
+
+
+def parse_spacing(value: Any) -> Any:
+    """`0.5`, `"0.5x0.7"`, `"0.5,0.7"` or a pair: the distance of rows and of columns in mm."""
+    if isinstance(value, str):
+        value = [part.strip() for part in re.split("[x,]", value.lower())]
+        value = value[0] if len(value) == 1 else value
+    if isinstance(value, int | float | str):
+        value = (value, value)
+    if isinstance(value, list | tuple) and any(float(part) <= 0 for part in value):
+        message = f"a distance in mm must be above 0, got {value}"
+        raise ValueError(message)
+    return value
+
+
+def parse_numbers(value: Any) -> Any:
+    """`3`, `"0,1,2"` or a list."""
+    if isinstance(value, str):
+        return [part.strip() for part in value.split(",")]
+    if isinstance(value, int | float):
+        return [value]
+    return value
+
+
+def parse_losses(value: Any) -> Any:
+    """Losses as `bce,focal(gamma=3)`, as a list of such texts, or as mappings with `name` and `parameters`.
+
+    Raises:
+        ValueError: If a text is no name, or no call with keywords and literal values.
+    """
+    if isinstance(value, str):
+        value = split_outside_parentheses(value)
+    if isinstance(value, dict) or not isinstance(value, list | tuple):
+        value = [value]
+    return [_parse_loss(item) if isinstance(item, str) else item for item in value]
+
+
+def split_outside_parentheses(text: str) -> list[str]:
+    """Split at commas, except those inside brackets.
+
+    >>> split_outside_parentheses("bce,focal(alpha=0.25, gamma=2)")
+    ['bce', 'focal(alpha=0.25, gamma=2)']
+    """
+    parts, depth, start = [], 0, 0
+    for position, character in enumerate(text):
+        depth += (character in "([{") - (character in ")]}")
+        if character == "," and depth == 0:
+            parts.append(text[start:position])
+            start = position + 1
+    return [part.strip() for part in (*parts, text[start:]) if part.strip()]
+
+
+def _parse_loss(text: str) -> dict[str, Any]:
+    match = _CALL.match(text)
+    if match is None:
+        message = f"{text!r} is not a loss; write a name or name(parameter=value, ...)"
+        raise ValueError(message)
+    parameters: dict[str, Any] = {}
+    for argument in split_outside_parentheses(match["inside"] or ""):
+        key, equals, literal = argument.partition("=")
+        if not equals:
+            message = f"{argument!r} in {text!r} has no name; write parameter=value"
+            raise ValueError(message)
+        parameters[key.strip()] = _literal(literal.strip())
+    return {"name": match["name"], "parameters": parameters}
+
+
+def _literal(text: str) -> Any:
+    named = {"true": True, "false": False, "none": None}
+    if text.lower() in named:
+        return named[text.lower()]
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return text
