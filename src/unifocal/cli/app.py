@@ -1,0 +1,69 @@
+"""All verbs, and how each kind of failure is told."""
+
+import sys
+from collections.abc import Sequence
+
+import typer
+
+from unifocal import __version__
+from unifocal.cli import compare, data, evaluate, losses, predict, report, train
+from unifocal.problems import InputError
+
+app = typer.Typer(
+    name="unifocal",
+    help="Which loss to train a segmentation network with, on your own data, and how sure you can be.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command(name="compare")(compare.compare)
+app.command(name="train")(train.train)
+app.command(name="predict")(predict.predict)
+app.command(name="evaluate")(evaluate.evaluate)
+app.command(name="report")(report.report)
+app.command(name="losses")(losses.losses)
+app.add_typer(data.app, name="data")
+
+
+def _show_version(value: bool) -> None:
+    if value:
+        typer.echo(f"unifocal {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: bool = typer.Option(False, "--version", callback=_show_version, is_eager=True, help="Show the version."),
+) -> None:
+    """Which loss to train a segmentation network with, on your own data, and how sure you can be."""
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run the command line.
+
+    Returns:
+        The exit code.
+    """
+    try:
+        app(list(arguments), prog_name="unifocal")
+    except SystemExit as stop:
+        return stop.code if isinstance(stop.code, int) else 1
+    except InputError as error:
+        sys.stderr.write(describe(error))
+        return 2
+    except KeyboardInterrupt:
+        sys.stderr.write("\nInterrupted. The same command continues where it stopped.\n")
+        return 130
+    return 0
+
+
+def describe(error: InputError) -> str:
+    """Every problem, one per paragraph: where, what, and what to do."""
+    count = len(error.problems)
+    head = "There is 1 problem" if count == 1 else f"There are {count} problems"
+    lines = [f"{head}; nothing was written."]
+    for number, problem in enumerate(error.problems, start=1):
+        lines += [f"{number:3}. {problem.where}", f"     {problem.what}.", f"     -> {problem.remedy}"]
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,18 @@
+"""The entry point: verbs, and what happens when one of them fails."""
+
+import sys
+
+
+def main() -> None:
+    """Run the command line and exit with its code.
+
+    Exit codes: 0 success, 1 the work itself failed, 2 bad input, 130 interrupted.
+    """
+    try:
+        from unifocal.cli.app import run
+    except ModuleNotFoundError as error:
+        sys.stderr.write(
+            f"The command line needs more than the losses do ({error.name} is missing): pip install 'unifocal[all]'\n"
+        )
+        sys.exit(1)
+    sys.exit(run(sys.argv[1:]))

@@ -1,0 +1,98 @@
+"""`evaluate`: masks from any tool against true masks."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from unifocal.config.schema import EvaluateConfig
+from unifocal.data.coding import MaskCoding, decide_coding, label_values
+from unifocal.data.folder import Layout, read_folder
+from unifocal.data.read import read_mask
+from unifocal.experiments.compare import conclude
+from unifocal.experiments.folder import SCORE_COLUMNS, check_out, score_rows, write_table
+from unifocal.experiments.progress import Reporter
+from unifocal.metrics import score_case
+from unifocal.problems import InputError, Problem, raise_if_any
+from unifocal.statistics import Analysis
+
+Masks = Mapping[Path, NDArray[Any]]
+
+
+def evaluate_masks(config: EvaluateConfig, *, reporter: Reporter) -> Analysis:
+    """Score every pair of masks; write `scores.csv`, `summary.csv` and `pooled.csv`.
+
+    Raises:
+        InputError: With every missing, unreadable or ill-sized mask; nothing is written then.
+    """
+    problems: list[Problem] = []
+    for folder, flag in ((config.truth, "--truth"), (config.prediction, "--pred")):
+        if not folder.is_dir():
+            problems.append(Problem(f"{flag} {folder}", "is not a folder", f"Check {flag}."))
+    try:
+        check_out(config.out, "scores.csv")
+    except InputError as error:
+        problems += error.problems
+    raise_if_any(problems)
+    reading = read_folder(
+        Layout(
+            images=config.truth, masks=config.prediction, pair_by=config.pair_by, cases_table=config.cases,
+            case_column=config.case_column, patient_column=config.patient_column,
+            patient_pattern=config.patient_pattern, spacing_mm=config.spacing_mm,
+        )
+    )  # fmt: skip
+    problems += reading.problems
+    cases = reading.dataset.cases
+    reporter.stage("Reading masks", 2 * len(cases))
+    truths = _read([case.image for case in cases], problems, reporter)
+    predictions = _read([case.mask for case in cases if case.mask is not None], problems, reporter)
+    truth_coding = _coding(truths, config.mask_threshold, problems)
+    prediction_coding = _coding(predictions, config.mask_threshold, problems)
+    for case in cases:
+        if case.mask is not None and case.image in truths and case.mask in predictions:
+            sizes = truths[case.image].shape, predictions[case.mask].shape
+            if sizes[0] != sizes[1]:
+                what = f"is {sizes[1][0]} x {sizes[1][1]} pixels, its true mask {sizes[0][0]} x {sizes[0][1]}"
+                problems.append(Problem(str(case.mask), what, "Bring the prediction to the true mask's size."))
+    raise_if_any(problems)
+    labels = _labels(truths, truth_coding) | _labels(predictions, prediction_coding)
+    rows: list[dict[str, Any]] = []
+    reporter.stage("Scoring", len(cases))
+    for case in cases:
+        assert case.mask is not None
+        scores = score_case(
+            label_values(truths[case.image], truth_coding),
+            label_values(predictions[case.mask], prediction_coding),
+            spacing_mm=case.spacing_mm,
+            labels=sorted(labels),
+        )
+        rows += score_rows(config.prediction.resolve().name, 0, 0, case, scores)
+        reporter.advance(1)
+    write_table(config.out / "scores.csv", pd.DataFrame(rows, columns=SCORE_COLUMNS))
+    return conclude(config.out, metric="dice", label=None, resamples=config.resamples, order=None)
+
+
+def _read(paths: Sequence[Path], problems: list[Problem], reporter: Reporter) -> Masks:
+    masks = {}
+    for path in paths:
+        try:
+            masks[path] = read_mask(path)
+        except InputError as error:
+            problems += error.problems
+        reporter.advance(1)
+    return masks
+
+
+def _coding(masks: Masks, threshold: int | None, problems: list[Problem]) -> MaskCoding:
+    coding, faults = decide_coding(
+        {path: np.unique(mask).tolist() for path, mask in masks.items()}, threshold=threshold
+    )
+    problems += faults
+    return coding
+
+
+def _labels(masks: Masks, coding: MaskCoding) -> set[int]:
+    return {int(label) for mask in masks.values() for label in np.unique(label_values(mask, coding))} - {0}

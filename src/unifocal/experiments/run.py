@@ -1,0 +1,154 @@
+"""One run: train on a fold, segment its test cases, score them. All values are plain, so it can run anywhere."""
+
+import os
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from filelock import FileLock
+
+from unifocal.config.schema import LossConfig, NetworkConfig, TrainingConfig
+from unifocal.data.case import Case
+from unifocal.experiments.folder import SCORE_COLUMNS, RunKey, read_record, score_rows, write_json, write_table
+from unifocal.experiments.prepare import Prepared
+from unifocal.inference import predict_indices, write_mask
+from unifocal.losses import create
+from unifocal.metrics import score_case
+from unifocal.models import UNet, save_bundle
+from unifocal.training import derive_seed, fit
+from unifocal.training.callbacks import EpochRecord
+
+
+@dataclass(frozen=True)
+class RunTask:
+    """Everything that one run needs.
+
+    Attributes:
+        key: Which run it is.
+        study: The study folder.
+        loss: The loss with its parameters.
+        network: The network's settings.
+        training: The training's settings, with `threads` and `precision` resolved.
+        prepared: Where the prepared cases are, and what they are.
+        train: Indices of the training cases.
+        validation: Indices of the validation cases.
+        test: Indices of the test cases.
+        details: What the weights file tells about itself.
+    """
+
+    key: RunKey
+    study: Path
+    loss: LossConfig
+    network: NetworkConfig
+    training: TrainingConfig
+    prepared: Prepared
+    train: tuple[int, ...]
+    validation: tuple[int, ...]
+    test: tuple[int, ...]
+    details: Mapping[str, Any]
+
+    @property
+    def folder(self) -> Path:
+        """Where the run's files go."""
+        return self.study / self.key.place
+
+
+def execute(task: RunTask, on_epoch: Callable[[EpochRecord], None]) -> dict[str, Any]:
+    """Do a run, or return the record of the finished one; an error becomes a failed record.
+
+    The record is written last: a run without one is unfinished and goes on from its last epoch.
+    """
+    task.folder.mkdir(parents=True, exist_ok=True)
+    # A killed study's worker may live for a moment longer; it must not write into the continued run.
+    with FileLock(task.folder / ".lock", timeout=60):
+        record = read_record(task.folder)
+        if record is not None and record["status"] == "done":
+            return record
+        started = time.monotonic()
+        try:
+            outcome = _train_and_score(task, on_epoch)
+        except Exception as error:  # noqa: BLE001 - whatever a run dies of, the study goes on and says so
+            outcome = {"status": "failed", "reason": f"{type(error).__name__}: {error}"}
+        key = {"loss": task.key.loss, "fold": task.key.fold, "seed": task.key.seed}
+        record = key | outcome | {"wall_seconds": round(time.monotonic() - started, 1)}
+        write_json(task.folder / "record.json", record)
+    return record
+
+
+def build_network(prepared: Prepared, network: NetworkConfig, seed: int) -> UNet:
+    """The network with the initial weights that the seed decides."""
+    torch.manual_seed(derive_seed(seed, "weights"))
+    return UNet(
+        in_channels=prepared.channels,
+        out_channels=prepared.out_channels,
+        width=network.width,
+        depth=network.depth,
+        dropout=network.dropout,
+        normalization=network.normalization,
+        initialization=network.initialization,
+    )
+
+
+def prepare_worker(threads: int, parent: int | None) -> None:
+    """Set a process up for runs: its threads, and that it ends when the study's own process is gone."""
+    torch.set_num_threads(threads)
+    if parent is not None:
+        threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+
+
+def _end_with(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(0.2)
+    os._exit(1)
+
+
+def _train_and_score(task: RunTask, on_epoch: Callable[[EpochRecord], None]) -> dict[str, Any]:
+    seed = derive_seed(task.key.seed, task.key.fold)
+    network = build_network(task.prepared, task.network, seed)
+    result = fit(
+        network,
+        create(task.loss.name, **task.loss.parameters),
+        task.prepared.samples(),
+        train=task.train,
+        validation=task.validation,
+        settings=task.training,
+        seed=seed,
+        folder=task.folder,
+        on_epoch=on_epoch,
+    )
+    network.load_state_dict(result.weights)
+    save_bundle(task.folder / "weights.pt", network, details=task.details)
+    write_table(task.folder / "scores.csv", _score(task, network))
+    (task.folder / "state.ckpt").unlink(missing_ok=True)
+    return {
+        "status": "done",
+        "reason": "",
+        "epochs": result.epochs,
+        "best_epoch": result.best_epoch,
+        "seconds": result.seconds,
+        "parameters": sum(weight.numel() for weight in network.parameters()),
+    }
+
+
+def _score(task: RunTask, network: UNet) -> pd.DataFrame:
+    folder = task.folder / "predictions"
+    folder.mkdir(exist_ok=True)
+    cases: list[Case] = [task.prepared.cases[index] for index in task.test]
+    images = task.prepared.samples().images
+    stream = ((np.array(images[index]), task.prepared.sizes[index]) for index in task.test)
+    rows: list[dict[str, Any]] = []
+    predictions = predict_indices(network, stream, batch_size=task.training.batch_size)
+    for case, indices in zip(cases, predictions, strict=True):
+        predicted = task.prepared.labels_of(indices)
+        write_mask(folder / f"{case.name}.png", predicted)
+        scores = score_case(
+            task.prepared.truth(case), predicted, spacing_mm=case.spacing_mm, labels=task.prepared.labels
+        )
+        rows += score_rows(task.key.loss, task.key.fold, task.key.seed, case, scores)
+    return pd.DataFrame(rows, columns=SCORE_COLUMNS)

@@ -1,0 +1,107 @@
+"""`train`: one network with one loss on all patients but a validation part."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from unifocal.config.schema import TrainConfig, TrainingConfig
+from unifocal.data.splits import people_of, split_off
+from unifocal.experiments.compare import bundle_details
+from unifocal.experiments.folder import check_out, lock_study, read_record, refuse_other_study, write_json, write_yaml
+from unifocal.experiments.inputs import load_data, loss_problems, prepared_for, refuse_unusable_losses
+from unifocal.experiments.prepare import prepare
+from unifocal.experiments.progress import Reporter
+from unifocal.experiments.run import build_network, prepare_worker
+from unifocal.losses import create
+from unifocal.models import save_bundle
+from unifocal.problems import InputError
+from unifocal.training import derive_seed, fit
+from unifocal.training.fit import choose_precision
+
+
+@dataclass(frozen=True)
+class TrainOutcome:
+    """What a training left.
+
+    Attributes:
+        weights: The file that `predict` takes.
+        record: Epochs, best epoch, seconds, validation Dice at the best epoch.
+    """
+
+    weights: Path
+    record: dict[str, Any]
+
+
+def train(config: TrainConfig, *, command: str, reporter: Reporter) -> TrainOutcome:
+    """Train once, or go on where it stopped.
+
+    Args:
+        config: Everything that was asked for.
+        command: The command line, for the record.
+        reporter: Hears of progress.
+
+    Raises:
+        InputError: With every problem of the settings and the data; nothing is written then.
+        DivergedError: If the loss becomes NaN or infinite.
+    """
+    problems = loss_problems((config.loss,))
+    try:
+        check_out(config.out, "study.yaml", allowed=("phantom",) if config.data.is_phantom else ())
+    except InputError as error:
+        problems += error.problems
+    checked = load_data(config, out=config.out, minimum_patients=2, problems=problems, reporter=reporter)
+    prepared = prepared_for(checked, config.out / "prepared")
+    refuse_unusable_losses((config.loss,), prepared.out_channels)
+    cases = prepared.cases
+    people = people_of(
+        [case.patient for case in cases],
+        [fact.foreground_share for fact in checked.facts],
+        [case.attributes for case in cases],
+    )
+    random = np.random.default_rng(derive_seed(config.seed, "validation"))
+    kept, apart = split_off(people, share=config.validation_share, random=random)
+    identity = config.model_dump(mode="json", exclude={"data", "out"}) | {
+        "loss": config.loss.label,
+        "data_hash": checked.content_hash,
+    }
+    earlier = refuse_other_study(config.out, identity)
+    with lock_study(config.out):
+        training = _resolved(config.training) if earlier is None else TrainingConfig(**earlier["training"])
+        if earlier is None:
+            settings = {"command": command, "training": training.model_dump(mode="json"), "identity": identity}
+            write_yaml(config.out / "study.yaml", settings | {"train": list(kept), "validation": list(apart)})
+        record = read_record(config.out)
+        if record is None:
+            prepare_worker(training.threads, parent=None)
+            reporter.stage("Preparing images", len(cases))
+            prepare(prepared, config.preprocessing, lambda: reporter.advance(1))
+            reporter.stage("Training (epochs)", training.epochs)
+            network = build_network(prepared, config.network, derive_seed(config.seed, 0))
+            result = fit(
+                network,
+                create(config.loss.name, **config.loss.parameters),
+                prepared.samples(),
+                train=[index for index, case in enumerate(cases) if case.patient in set(kept)],
+                validation=[index for index, case in enumerate(cases) if case.patient in set(apart)],
+                settings=training,
+                seed=derive_seed(config.seed, 0),
+                folder=config.out,
+                on_epoch=lambda r: reporter.advance(1, f"validation Dice {r.validation_dice:.2f}"),
+            )
+            details = bundle_details(config, prepared, config.loss.label)
+            save_bundle(config.out / "weights.pt", network, weights=result.weights, details=details)
+            record = {"epochs": result.epochs, "best_epoch": result.best_epoch, "seconds": result.seconds,
+                      "validation_dice": result.validation_dice}  # fmt: skip
+            write_json(config.out / "record.json", record)
+            for path in (config.out / "state.ckpt", prepared.folder / "images.npy", prepared.folder / "classes.npy"):
+                path.unlink(missing_ok=True)
+    return TrainOutcome(config.out / "weights.pt", record)
+
+
+def _resolved(training: TrainingConfig) -> TrainingConfig:
+    import torch
+
+    known = {"threads": training.threads or torch.get_num_threads(), "precision": choose_precision(training.precision)}
+    return training.model_copy(update=known)

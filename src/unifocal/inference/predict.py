@@ -1,0 +1,45 @@
+"""Class indices for prepared images, brought back to each image's own size."""
+
+from collections.abc import Iterable, Iterator
+from itertools import islice
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+
+@torch.inference_mode()
+def predict_indices(
+    network: nn.Module, images: Iterable[tuple[NDArray[np.float32], tuple[int, int]]], *, batch_size: int
+) -> Iterator[NDArray[np.uint8]]:
+    """Segment images one batch at a time, in float32.
+
+    Probabilities, not labels, are brought to the image's own size (bilinear), and decided there: a boundary is
+    placed finer than the network's grid, and small objects are not lost to it.
+
+    Args:
+        network: Maps (N, channels, rows, columns) to logits (N, outputs, rows, columns); one output means foreground
+            against background (sigmoid), more mean one class each (softmax). Left in evaluation mode.
+        images: Pairs of a prepared image (channels, rows, columns) and the (rows, columns) of the result.
+        batch_size: Images per forward pass.
+
+    Yields:
+        Per image, (rows, columns) class indices, 0 for background.
+    """
+    network.eval()
+    device = next(network.parameters()).device
+    stream = iter(images)
+    while batch := list(islice(stream, batch_size)):
+        stacked = torch.from_numpy(np.stack([image for image, _ in batch])).to(device)
+        logits = network(stacked.contiguous(memory_format=torch.channels_last)).float().cpu()
+        for one, (_, size) in zip(logits, batch, strict=True):
+            yield _decide(one, size)
+
+
+def _decide(logits: Tensor, size: tuple[int, int]) -> NDArray[np.uint8]:
+    probabilities = logits.sigmoid() if len(logits) == 1 else logits.softmax(dim=0)
+    restored = nn.functional.interpolate(probabilities[None], size=size, mode="bilinear", align_corners=False)[0]
+    chosen = restored[0] > 0.5 if len(restored) == 1 else restored.argmax(dim=0)
+    indices: NDArray[np.uint8] = chosen.to(torch.uint8).numpy()
+    return indices

@@ -1,0 +1,161 @@
+"""Train one network with one loss on one fold, from the first epoch or from where it was killed."""
+
+import logging
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.pytorch import Trainer
+from torch import Tensor, nn
+from torch.utils.data import DataLoader
+
+from unifocal.augmentation import standard
+from unifocal.config.schema import TrainingConfig
+from unifocal.training.callbacks import EpochRecord, Keeper, StepSeed
+from unifocal.training.module import DivergedError, SegmentationModule
+from unifocal.training.samples import Samples, ShuffledCases, TrainingSamples, ValidationSamples
+
+__all__ = ["DivergedError", "FitResult", "choose_precision", "fit"]
+
+
+@dataclass(frozen=True)
+class FitResult:
+    """What training left.
+
+    Attributes:
+        weights: The network's state at its best epoch.
+        best_epoch: Counted from 0.
+        epochs: How many were trained, including those before an interruption.
+        seconds: Time in epochs, likewise.
+        validation_dice: At the best epoch.
+    """
+
+    weights: dict[str, Tensor]
+    best_epoch: int
+    epochs: int
+    seconds: float
+    validation_dice: float
+
+
+def fit(
+    network: nn.Module,
+    loss: nn.Module,
+    samples: Samples,
+    *,
+    train: Sequence[int],
+    validation: Sequence[int],
+    settings: TrainingConfig,
+    seed: int,
+    folder: Path,
+    on_epoch: Callable[[EpochRecord], None] = lambda _record: None,
+) -> FitResult:
+    """Train until the last epoch or until the validation part stops improving; keep the best weights.
+
+    Args:
+        network: With its initial weights.
+        loss: Called as `loss(logits, target)`.
+        samples: All prepared cases.
+        train: Indices of the training cases.
+        validation: Indices of the validation cases.
+        settings: Optimiser, schedule, epochs.
+        seed: Decides order, augmentation and dropout.
+        folder: Keeps `state.ckpt` (to go on from) and `history.csv`; if a state is there, training goes on.
+        on_epoch: Called after each epoch.
+
+    Raises:
+        DivergedError: If the loss becomes NaN or infinite.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    keeper = Keeper(
+        folder,
+        monitor=settings.monitor,
+        plateau_patience=settings.plateau_patience,
+        plateau_factor=settings.plateau_factor,
+        stop_patience=settings.stop_patience,
+        on_epoch=on_epoch,
+    )
+    layout = torch.channels_last if samples.images.ndim == 4 else torch.channels_last_3d
+    module = SegmentationModule(network.to(memory_format=layout), loss, settings)  # type: ignore[call-overload]
+    state = _readable_state(keeper.state_file)
+    if state is not None:
+        keeper.load_state_dict(state["callbacks"][keeper.state_key])
+    done = keeper.stopped or len(keeper.history) >= settings.epochs
+    if not done:
+        _train(module, keeper, samples, train, validation, settings, seed, resume=state is not None)
+    return FitResult(
+        weights=keeper.best_weights,
+        best_epoch=keeper.best_epoch,
+        epochs=len(keeper.history),
+        seconds=round(sum(row["seconds"] for row in keeper.history), 1),
+        validation_dice=keeper.history[keeper.best_epoch]["validation_dice"],
+    )
+
+
+def choose_precision(name: str) -> str:
+    """The precision that `auto` means on this machine: bfloat16 where the processor computes in it.
+
+    Returns:
+        `bfloat16` or `float32`.
+    """
+    if name != "auto":
+        return name
+    if torch.cuda.is_available():
+        return "bfloat16" if torch.cuda.is_bf16_supported() else "float32"
+    supported = getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)
+    return "bfloat16" if supported() else "float32"
+
+
+def _train(
+    module: SegmentationModule,
+    keeper: Keeper,
+    samples: Samples,
+    train: Sequence[int],
+    validation: Sequence[int],
+    settings: TrainingConfig,
+    seed: int,
+    *,
+    resume: bool,
+) -> None:
+    augment = standard(samples.images.shape[2:]) if settings.augmentation == "standard" else None
+    batches: DataLoader[Any] = DataLoader(
+        TrainingSamples(samples, augment, seed),
+        batch_size=settings.batch_size,
+        sampler=ShuffledCases(train, seed),
+    )
+    validation_batches: DataLoader[Any] = DataLoader(
+        ValidationSamples(samples, validation), batch_size=settings.batch_size
+    )
+    for name in ("lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    with warnings.catch_warnings():
+        # Hints about loader workers and log intervals: the samples are in memory and small.
+        warnings.filterwarnings("ignore", module="lightning.*")
+        trainer = Trainer(
+            accelerator="auto",
+            devices=1,
+            precision="bf16-mixed" if choose_precision(settings.precision) == "bfloat16" else "32-true",
+            max_epochs=settings.epochs,
+            callbacks=[StepSeed(seed), keeper],
+            logger=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            num_sanity_val_steps=0,
+            use_distributed_sampler=False,
+            deterministic="warn",
+            default_root_dir=keeper.folder,
+        )
+        trainer.fit(module, batches, validation_batches, ckpt_path=keeper.state_file if resume else None)
+
+
+def _readable_state(path: Path) -> dict[str, Any] | None:
+    if not path.is_file():
+        return None
+    try:
+        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception:  # noqa: BLE001 - whatever is wrong with the file, training starts anew
+        path.unlink()
+        return None
+    return state

@@ -1,0 +1,156 @@
+"""The Lightning module: logits, loss, and what is measured on the validation part."""
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from lightning.pytorch import LightningModule
+from torch import Tensor, nn
+
+from unifocal.config.schema import TrainingConfig
+
+
+class DivergedError(RuntimeError):
+    """The loss became NaN or infinite."""
+
+
+class SegmentationModule(LightningModule):
+    """A network under training with one loss.
+
+    Args:
+        network: Maps (N, channels, *spatial) to logits (N, outputs, *spatial).
+        loss: Called as `loss(logits, target)`, returns a scalar.
+        settings: Optimiser and learning rate.
+    """
+
+    def __init__(self, network: nn.Module, loss: nn.Module, settings: TrainingConfig) -> None:
+        super().__init__()
+        self.network = network
+        self.loss = loss
+        self.settings = settings
+        self.train_loss = WeightedMean()
+        self.validation_loss = WeightedMean()
+        self.validation_dice = WeightedMean()
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Logits of images."""
+        logits: Tensor = self.network(image)
+        return logits
+
+    def compute_loss(self, logits: Tensor, classes: Tensor) -> Tensor:
+        """The loss in float32, whatever the autocast precision.
+
+        Raises:
+            DivergedError: If it is not finite.
+        """
+        with torch.autocast(logits.device.type, enabled=False):
+            value: Tensor = self.loss(logits.float(), target_for(self.loss, logits, classes))
+        if not math.isfinite(value.item()):
+            message = f"the loss became {value.item()} in epoch {self.current_epoch}"
+            raise DivergedError(message)
+        return value
+
+    def training_step(self, batch: tuple[Tensor, Tensor], _batch_index: int) -> Tensor:
+        """The loss of one batch."""
+        image, classes = batch
+        value = self.compute_loss(self(_channels_last(image)), classes)
+        self.train_loss.add(value.item(), len(image))
+        return value
+
+    def validation_step(self, batch: tuple[Tensor, Tensor], _batch_index: int) -> None:
+        """Loss and Dice of one batch of validation cases."""
+        image, classes = batch
+        logits = self(_channels_last(image))
+        self.validation_loss.add(self.compute_loss(logits, classes).item(), len(image))
+        for dice in defined_dice(logits, classes):
+            self.validation_dice.add(dice, 1)
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        """The optimiser; the learning rate is lowered by a callback, whose state is saved with the epoch's."""
+        s = self.settings
+        parameters: Iterator[nn.Parameter] = self.network.parameters()
+        if s.optimizer == "sgd":
+            return torch.optim.SGD(
+                parameters,
+                lr=s.learning_rate,
+                momentum=s.momentum,
+                nesterov=s.momentum > 0,
+                weight_decay=s.weight_decay,
+            )
+        kind: Any = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[s.optimizer]
+        optimizer: torch.optim.Optimizer = kind(parameters, lr=s.learning_rate, weight_decay=s.weight_decay)
+        return optimizer
+
+
+def target_for(loss: nn.Module, logits: Tensor, classes: Tensor) -> Tensor:
+    """The target as a loss wants it.
+
+    A loss of this package is given class indices (N, 1, *spatial) int64. Any other loss is given the same as
+    float32 where the network has one output channel, because `BCEWithLogitsLoss` and its kin require it.
+    """
+    own = type(loss).__module__.startswith("unifocal.")
+    return classes if own or logits.shape[1] > 1 else classes.float()
+
+
+def try_loss(loss: nn.Module, out_channels: int) -> str:
+    """Call a loss once on small logits, as training will.
+
+    Returns:
+        What is wrong with it; empty if nothing is.
+    """
+    logits = torch.linspace(-1, 1, 2 * out_channels * 64).reshape(2, out_channels, 8, 8).requires_grad_()
+    classes = torch.arange(128).reshape(2, 1, 8, 8) % max(out_channels, 2)
+    try:
+        value = loss(logits, target_for(loss, logits, classes))
+    except Exception as error:  # noqa: BLE001 - somebody else's code may raise anything
+        return f"failed when it was called: {type(error).__name__}: {error}"
+    if not isinstance(value, Tensor) or value.numel() != 1:
+        return f"gave {value.shape if isinstance(value, Tensor) else type(value).__name__}, expected a single number"
+    if not value.isfinite():
+        return f"gave {value.item()} for ordinary logits"
+    if not value.requires_grad or torch.autograd.grad(value, logits)[0].abs().sum() == 0:
+        return "has no gradient"
+    return ""
+
+
+class WeightedMean:
+    """A running mean; NaN while nothing was added."""
+
+    def __init__(self) -> None:
+        self.total = 0.0
+        self.weight = 0
+
+    def add(self, value: float, weight: int) -> None:
+        """Count `value` `weight` times."""
+        self.total += value * weight
+        self.weight += weight
+
+    def pop(self) -> float:
+        """The mean so far; starts anew."""
+        mean = self.total / self.weight if self.weight else math.nan
+        self.total, self.weight = 0.0, 0
+        return mean
+
+
+def defined_dice(logits: Tensor, classes: Tensor) -> list[float]:
+    """Hard Dice per case and foreground class, where either truth or prediction has any.
+
+    Args:
+        logits: (N, C, *spatial); one channel means foreground where above 0.
+        classes: (N, 1, *spatial) class indices.
+    """
+    one_channel = logits.shape[1] == 1
+    predicted = (logits > 0).long() if one_channel else logits.argmax(dim=1, keepdim=True)
+    values = []
+    for label in range(1, 2 if one_channel else logits.shape[1]):
+        p, g = (predicted == label).flatten(1), (classes == label).flatten(1)
+        for overlap, size in zip((p & g).sum(1).tolist(), (p.sum(1) + g.sum(1)).tolist(), strict=True):
+            if size:
+                values.append(2 * overlap / size)
+    return values
+
+
+def _channels_last(image: Tensor) -> Tensor:
+    layout = torch.channels_last if image.ndim == 4 else torch.channels_last_3d
+    return image.contiguous(memory_format=layout)

@@ -1,0 +1,85 @@
+"""Samples: prepared cases as the network meets them, in an order that the seed decides."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import Dataset, Sampler
+
+from unifocal.augmentation import Augmentation
+from unifocal.training.seeds import derive_seed
+
+
+@dataclass(frozen=True)
+class Samples:
+    """All prepared cases of a data set.
+
+    Attributes:
+        images: (cases, channels, *spatial), float32; may be memory-mapped.
+        classes: (cases, *spatial), uint8: class indices, 0 for background.
+    """
+
+    images: NDArray[np.float32]
+    classes: NDArray[np.uint8]
+
+    def __getitem__(self, case: int) -> tuple[Tensor, Tensor]:
+        """Image (channels, *spatial) float32 and class indices (1, *spatial) int64 of one case."""
+        image = torch.from_numpy(np.array(self.images[case]))
+        return image, torch.from_numpy(self.classes[case].astype(np.int64))[None]
+
+
+class ShuffledCases(Sampler[tuple[int, int]]):
+    """Each epoch's cases in an order that depends on the seed and the epoch alone.
+
+    Yields (epoch, case), so that a sample knows its epoch without shared state. Lightning calls `set_epoch`.
+    """
+
+    def __init__(self, cases: Sequence[int], seed: int) -> None:
+        self.cases = tuple(cases)
+        self.seed = seed
+        self.epoch = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the epoch that the next iteration is for."""
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return len(self.cases)
+
+    def __iter__(self) -> Iterator[tuple[int, int]]:
+        order = np.random.default_rng(derive_seed(self.seed, self.epoch, "order")).permutation(len(self.cases))
+        return iter([(self.epoch, self.cases[position]) for position in order])
+
+
+class TrainingSamples(Dataset[tuple[Tensor, Tensor]]):
+    """Augmented samples by (epoch, case): the same pair always gives the same sample."""
+
+    def __init__(self, samples: Samples, augment: Augmentation | None, seed: int) -> None:
+        self.samples = samples
+        self.augment = augment
+        self.seed = seed
+
+    def __getitem__(self, key: Any) -> tuple[Tensor, Tensor]:
+        epoch, case = key
+        image, classes = self.samples[case]
+        if self.augment is None:
+            return image, classes
+        return self.augment(image, classes, derive_seed(self.seed, epoch, int(case), "augment"))
+
+
+class ValidationSamples(Dataset[tuple[Tensor, Tensor]]):
+    """The samples of the validation cases, as they are."""
+
+    def __init__(self, samples: Samples, cases: Sequence[int]) -> None:
+        self.samples = samples
+        self.cases = tuple(cases)
+
+    def __len__(self) -> int:
+        return len(self.cases)
+
+    def __getitem__(self, position: int) -> tuple[Tensor, Tensor]:
+        return self.samples[self.cases[position]]

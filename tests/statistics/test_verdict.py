@@ -1,0 +1,175 @@
+"""The verdict says what the data carry, and nothing louder."""
+
+from collections.abc import Callable
+from itertools import permutations
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from unifocal.statistics import Verdict, analyse
+
+MakeScores = Callable[..., pd.DataFrame]
+RNG = np.random.default_rng(7)
+BASE = RNG.beta(5, 3, 30)
+NOISE = RNG.normal(0, 0.04, (4, 30))
+
+
+def verdict_of(make_scores: MakeScores, losses: dict[str, np.ndarray]) -> Verdict:
+    return analyse(make_scores(losses), resamples=200).verdict
+
+
+def test_better_than_all_others(make_scores: MakeScores) -> None:
+    losses = {"bce": BASE - 0.2, "focal": BASE - 0.1 + NOISE[0], "unified": BASE + NOISE[1]}
+    verdict = verdict_of(make_scores, losses)
+    assert verdict.best == "unified"
+    assert verdict.told_apart == ("focal", "bce")
+    assert verdict.not_told_apart == ()
+    assert verdict.sentence.startswith(f"unified did best: mean Dice {losses['unified'].mean():.2f} (")
+    assert verdict.sentence.endswith("better than focal and bce on these 30 patients.")
+    assert "bce (p < 0.001)" in verdict.explanation
+    assert "Holm's correction over 3 pairs" in verdict.explanation
+
+
+def test_better_than_some(make_scores: MakeScores) -> None:
+    losses = {"bce": BASE - 0.2, "focal": BASE + NOISE[0], "unified": BASE + NOISE[1] + 0.001}
+    verdict = verdict_of(make_scores, losses)
+    first, second = sorted(("focal", "unified"), key=lambda name: -losses[name].mean())
+    assert verdict.best == first
+    assert verdict.told_apart == ("bce",)
+    assert verdict.not_told_apart == (second,)
+    assert f"cannot be told apart from {second} on these 30 patients" in verdict.sentence
+    assert verdict.sentence.endswith("it did better than bce.")
+
+
+def test_noise_cannot_be_told_apart(make_scores: MakeScores) -> None:
+    verdict = verdict_of(make_scores, {f"loss{i}": BASE + NOISE[i] for i in range(3)})
+    assert verdict.sentence.startswith("These losses cannot be told apart on these 30 patients; ")
+    assert "had the highest mean Dice" in verdict.sentence
+    assert verdict.told_apart == ()
+
+
+def test_identical_results_cannot_be_told_apart(make_scores: MakeScores) -> None:
+    verdict = verdict_of(make_scores, {"b": BASE, "a": BASE, "c": BASE})
+    assert verdict.sentence.startswith("These losses cannot be told apart on these 30 patients: all")
+    assert verdict.told_apart == ()
+    assert verdict.not_told_apart == ("b", "c")
+
+
+def test_a_tie_at_the_top_is_shared(make_scores: MakeScores) -> None:
+    verdict = verdict_of(make_scores, {"b": BASE, "a": BASE, "c": BASE - 0.3})
+    assert verdict.sentence.startswith("a and b share the highest mean Dice")
+    assert verdict.sentence.endswith("a did better than c.")
+
+
+def test_one_loss_has_nothing_to_be_compared_with(make_scores: MakeScores) -> None:
+    verdict = verdict_of(make_scores, {"bce": BASE})
+    assert verdict.sentence.startswith("There was nothing to compare bce with")
+    assert f"mean Dice is {BASE.mean():.2f} (95 % interval" in verdict.sentence
+    assert "Wilcoxon" not in verdict.explanation
+
+
+@pytest.mark.parametrize(
+    ("n_losses", "n_patients", "enough"),
+    [(2, 5, False), (2, 6, True), (3, 6, False), (3, 7, True), (4, 7, False), (4, 8, True)],
+)
+def test_too_few_patients_for_the_test_to_reach_significance(
+    make_scores: MakeScores, n_losses: int, n_patients: int, enough: bool
+) -> None:
+    """The clearest data there can be: every patient ranks the losses the same."""
+    steps = 1 + np.arange(n_patients) / 100
+    losses = {f"loss{i}": i * steps / 10 for i in range(n_losses)}
+    verdict = verdict_of(make_scores, losses)
+    assert verdict.best == f"loss{n_losses - 1}"
+    assert ("Too few patients" in verdict.sentence) == (not enough)
+    assert ("did best" in verdict.sentence) == enough
+    assert (len(verdict.told_apart) == n_losses - 1) == enough
+
+
+@pytest.mark.parametrize("n", [1, 2])
+def test_hardly_any_patients(make_scores: MakeScores, n: int) -> None:
+    verdict = verdict_of(make_scores, {"a": BASE[:n], "b": BASE[:n] / 2})
+    assert "Too few patients" in verdict.sentence
+    assert ("on this one patient" if n == 1 else "on these 2 patients") in verdict.sentence
+    assert "nan" not in verdict.sentence + verdict.explanation
+
+
+def test_nothing_scored(make_scores: MakeScores) -> None:
+    analysis = analyse(make_scores({"a": [np.nan] * 3, "b": [np.nan] * 3}), resamples=20)
+    assert analysis.verdict.best is None
+    assert analysis.verdict.sentence.startswith("No loss could be scored")
+    assert analysis.ranking.empty
+
+
+def test_mean_and_ranks_that_contradict_each_other(make_scores: MakeScores) -> None:
+    """One patient lifts a's mean; on all the others b is better."""
+    b = np.full(30, 0.5) + np.arange(30) / 1000
+    a = b - 0.01 - np.arange(30) / 10_000
+    a[0] += 0.5
+    verdict = verdict_of(make_scores, {"a": a, "b": b})
+    assert verdict.best == "a"
+    assert verdict.told_apart == ()
+    assert "did best" not in verdict.sentence
+    assert "b did better on most patients" in verdict.explanation
+
+
+def test_cases_without_known_patients_are_called_cases(make_scores: MakeScores) -> None:
+    scores = make_scores({"a": BASE, "b": BASE - 0.1})
+    verdict = analyse(scores.assign(patient=scores["case"]), resamples=50).verdict
+    assert "on these 30 cases" in verdict.sentence
+    assert "patient" not in verdict.sentence + verdict.explanation
+
+
+def test_a_single_training_is_owned_up_to(make_scores: MakeScores) -> None:
+    once = make_scores({"a": BASE, "b": BASE - 0.1})
+    assert "trained once" in analyse(once, resamples=50).verdict.explanation
+    twice = once.assign(seed=[i % 2 for i in range(len(once))])
+    assert "trained once" not in analyse(twice, resamples=50).verdict.explanation
+
+
+def test_the_order_of_the_losses_does_not_change_the_verdict(make_scores: MakeScores) -> None:
+    losses = {"bce": BASE - 0.1, "focal": BASE + NOISE[0], "same": BASE + NOISE[0]}
+    found = set()
+    for order in permutations(losses):
+        scores = make_scores({name: losses[name] for name in order})
+        found.add(analyse(scores, resamples=50).verdict)
+        found.add(analyse(scores, resamples=50, order=order[::-1]).verdict)
+    assert len(found) == 1
+
+
+@given(st.integers(1, 4), st.integers(1, 9), st.integers(0, 10**6))
+@settings(max_examples=25, deadline=None)
+def test_best_and_the_others_are_all_the_losses(make_scores: MakeScores, n_losses: int, n: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    values = np.where(rng.random((n_losses, n)) < 0.2, np.nan, rng.random((n_losses, n)).round(1))
+    losses = {f"loss{i}": values[i] for i in range(n_losses)}
+    verdict = analyse(make_scores(losses), resamples=30).verdict
+    scored = sorted(name for name, column in losses.items() if np.isfinite(column).any())
+    named = [verdict.best, *verdict.told_apart, *verdict.not_told_apart] if verdict.best else []
+    assert sorted(named) == scored
+    assert "nan" not in verdict.sentence + verdict.explanation
+    assert verdict.sentence.endswith(".")
+
+
+def test_no_difference_is_rarely_claimed(make_scores: MakeScores) -> None:
+    """200 studies of three equal losses: at most 5 % may claim one, give or take 3 errors."""
+    rng = np.random.default_rng(3)
+    claims = 0
+    for _ in range(200):
+        patients = rng.beta(5, 3, 20)
+        losses = {name: patients + rng.normal(0, 0.1, 20) for name in "abc"}
+        claims += bool(analyse(make_scores(losses), resamples=20).verdict.told_apart)
+    assert claims <= 200 * 0.05 + 3 * np.sqrt(200 * 0.05 * 0.95)
+
+
+def test_a_clear_difference_is_usually_found(make_scores: MakeScores) -> None:
+    rng = np.random.default_rng(4)
+    found = 0
+    for _ in range(20):
+        patients = rng.beta(5, 3, 30)
+        losses = {name: patients + rng.normal(0, 0.1, 30) for name in "abc"}
+        losses["c"] += 0.12
+        found += "c did best" in analyse(make_scores(losses), resamples=20).verdict.sentence
+    assert found >= 17

@@ -1,0 +1,193 @@
+"""Training: it learns, it repeats, it goes on exactly where it was stopped."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from torch import nn
+
+from unifocal.config.schema import TrainingConfig
+from unifocal.losses import create
+from unifocal.models import UNet
+from unifocal.training import DivergedError, FitResult, Samples, fit
+from unifocal.training.callbacks import EpochRecord
+from unifocal.training.module import defined_dice, try_loss
+
+
+class Killed(BaseException):
+    """Not an Exception, so that nobody catches it by accident."""
+
+
+@pytest.fixture(scope="module")
+def samples() -> Samples:
+    random = np.random.default_rng(0)
+    classes = np.zeros((12, 32, 32), np.uint8)
+    for mask in classes:
+        row, column = random.integers(4, 20, 2)
+        mask[row : row + 8, column : column + 8] = 1
+    images = 2.0 * classes[:, None] + random.normal(size=(12, 1, 32, 32))
+    return Samples(images.astype(np.float32), classes)
+
+
+def run(samples: Samples, folder: Path, *, kill_after: int | None = None, **settings: object) -> FitResult:
+    torch.manual_seed(1)
+
+    def on_epoch(record: EpochRecord) -> None:
+        if record.epoch == kill_after:
+            raise Killed
+
+    defaults = {"epochs": 5, "batch_size": 4, "learning_rate": 0.01, "precision": "float32"}
+    return fit(
+        UNet(1, 1, width=4, depth=2),
+        create("unified_focal"),
+        samples,
+        train=range(8),
+        validation=range(8, 12),
+        settings=TrainingConfig(**defaults | settings),  # type: ignore[arg-type]
+        seed=3,
+        folder=folder,
+        on_epoch=on_epoch,
+    )
+
+
+def same(first: FitResult, second: FitResult) -> bool:
+    return first.weights.keys() == second.weights.keys() and all(
+        torch.equal(first.weights[name], second.weights[name]) for name in first.weights
+    )
+
+
+def history(folder: Path) -> pd.DataFrame:
+    return pd.read_csv(folder / "history.csv").drop(columns="seconds")
+
+
+def test_it_learns(samples: Samples, tmp_path: Path) -> None:
+    result = run(samples, tmp_path, epochs=25, augmentation="none")
+    assert result.validation_dice > 0.6
+    assert history(tmp_path)["train_loss"].iloc[-1] < history(tmp_path)["train_loss"].iloc[0]
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_a_killed_run_goes_on_to_the_same_weights(samples: Samples, tmp_path: Path, precision: str) -> None:
+    patient = {"plateau_patience": 1, "stop_patience": 4, "precision": precision}
+    undisturbed = run(samples, tmp_path / "a", **patient)
+    for epoch in (0, 2, 3):
+        with pytest.raises(Killed):
+            run(samples, tmp_path / "b", kill_after=epoch, **patient)
+    continued = run(samples, tmp_path / "b", **patient)
+    assert same(undisturbed, continued)
+    pd.testing.assert_frame_equal(history(tmp_path / "a"), history(tmp_path / "b"))
+
+
+def test_killed_between_the_last_epoch_and_the_end(samples: Samples, tmp_path: Path) -> None:
+    undisturbed = run(samples, tmp_path / "a", epochs=2)
+    with pytest.raises(Killed):
+        run(samples, tmp_path / "b", epochs=2, kill_after=1)
+    assert same(undisturbed, run(samples, tmp_path / "b", epochs=2))
+    assert len(history(tmp_path / "b")) == 2
+
+
+def test_a_damaged_state_file_starts_anew(samples: Samples, tmp_path: Path) -> None:
+    undisturbed = run(samples, tmp_path / "a", epochs=2)
+    with pytest.raises(Killed):
+        run(samples, tmp_path / "b", epochs=2, kill_after=0)
+    state = tmp_path / "b" / "state.ckpt"
+    state.write_bytes(state.read_bytes()[:1000])
+    assert same(undisturbed, run(samples, tmp_path / "b", epochs=2))
+
+
+def test_what_ran_before_does_not_matter(samples: Samples, tmp_path: Path) -> None:
+    first = run(samples, tmp_path / "a", epochs=2)
+    torch.rand(17)
+    np.random.default_rng().random()
+    assert same(first, run(samples, tmp_path / "b", epochs=2))
+
+
+def test_every_loss_sees_the_same_batches(samples: Samples, tmp_path: Path) -> None:
+    seen: dict[str, list[torch.Tensor]] = {"bce": [], "dice": []}
+
+    class Spy(nn.Module):
+        def __init__(self, name: str) -> None:
+            super().__init__()
+            self.name = name
+            self.inner = create(name)
+
+        def forward(self, logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+            if logits.requires_grad:
+                seen[self.name].append(target.clone())
+            value: torch.Tensor = self.inner(logits, target)
+            return value
+
+    for name in seen:
+        torch.manual_seed(1)
+        settings = TrainingConfig(epochs=2, batch_size=4, precision="float32")
+        fit(
+            UNet(1, 1, width=4, depth=2), Spy(name), samples, train=range(8), validation=range(8, 12),
+            settings=settings, seed=3, folder=tmp_path / name,
+        )  # fmt: skip
+    assert len(seen["bce"]) == 4
+    assert all(torch.equal(a, b.to(a.dtype)) for a, b in zip(seen["bce"], seen["dice"], strict=True))
+    assert not torch.equal(seen["bce"][0], seen["bce"][2])
+
+
+def test_a_plateau_lowers_the_rate_and_then_stops(samples: Samples, tmp_path: Path) -> None:
+    # A rate of almost nothing: only rounding can improve the first epoch.
+    result = run(
+        samples, tmp_path, epochs=30, learning_rate=1e-30, plateau_patience=2, stop_patience=5, plateau_factor=0.5
+    )
+    rates = history(tmp_path)["learning_rate"].tolist()
+    assert result.epochs == 6
+    assert rates == pytest.approx([1e-30, 1e-30, 1e-30, 5e-31, 5e-31, 2.5e-31])
+
+
+def test_the_best_epoch_is_kept(samples: Samples, tmp_path: Path) -> None:
+    for monitor, column, pick in (("loss", "validation_loss", np.argmin), ("dice", "validation_dice", np.argmax)):
+        result = run(samples, tmp_path / monitor, monitor=monitor)
+        assert result.best_epoch == int(pick(history(tmp_path / monitor)[column]))
+
+
+class Exploding(nn.Module):
+    def forward(self, logits: torch.Tensor, _target: torch.Tensor) -> torch.Tensor:
+        return logits.sum() * float("inf")
+
+
+class Flat(nn.Module):
+    def forward(self, logits: torch.Tensor, _target: torch.Tensor) -> torch.Tensor:
+        return (logits * 0).sum()
+
+
+class PerPixel(nn.Module):
+    def forward(self, logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        return (logits - target) ** 2
+
+
+def test_a_diverging_loss_is_an_error(samples: Samples, tmp_path: Path) -> None:
+    with pytest.raises(DivergedError, match="epoch 0"):
+        fit(
+            UNet(1, 1, width=4, depth=2), Exploding(), samples, train=range(8), validation=range(8, 12),
+            settings=TrainingConfig(epochs=1), seed=0, folder=tmp_path,
+        )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("loss", "fault"),
+    [
+        (lambda: create("focal"), ""),
+        (nn.BCEWithLogitsLoss, ""),
+        (Exploding, "gave"),
+        (Flat, "has no gradient"),
+        (PerPixel, "expected a single number"),
+        (nn.CosineEmbeddingLoss, "failed when it was called"),
+    ],
+)
+def test_a_loss_is_tried_before_training(loss: Callable[[], nn.Module], fault: str) -> None:
+    assert try_loss(loss(), 1).startswith(fault)
+    assert bool(try_loss(loss(), 1)) == bool(fault)
+
+
+def test_validation_dice_is_the_mean_of_defined_values() -> None:
+    logits = torch.tensor([[[[1.0, -1.0], [1.0, -1.0]]], [[[-1.0, -1.0], [-1.0, -1.0]]]])
+    classes = torch.tensor([[[[1, 1], [0, 0]]], [[[0, 0], [0, 0]]]])
+    assert defined_dice(logits, classes) == [0.5]
