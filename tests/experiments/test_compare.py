@@ -1,0 +1,178 @@
+"""`compare` from end to end, on a tiny phantom."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from PIL import Image
+
+# Six patients at 32 pixels, a network of two levels, two epochs: seconds, not minutes.
+TINY = (
+    "--losses", "bce,unified_focal", "--folds", "2", "--epochs", "2", "--size", "32",
+    "--set", "network.width=4", "--set", "network.depth=2", "--set", "resamples=200",
+    "--set", "training.threads=1", "--set", "training.precision=float32",
+)  # fmt: skip
+Call = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture(scope="module")
+def study(phantom: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from unifocal.cli.app import run
+
+    out = tmp_path_factory.mktemp("study") / "s"
+    assert run(["compare", "--data", str(phantom), "--out", str(out), "--jobs", "1", *TINY]) == 0
+    return out
+
+
+def test_the_study_folder_holds_what_is_promised(study: Path, phantom: Path) -> None:
+    for name in ("study.yaml", "scores.csv", "summary.csv", "comparison.csv", "pooled.csv", "cases.csv", "report.html"):
+        assert (study / name).stat().st_size > 0
+    assert list((study / "tables").glob("*.tex"))
+    assert list((study / "figures").glob("*.svg"))
+    assert not list(study.rglob("*.partial"))
+    cases = pd.read_csv(phantom / "cases.csv", dtype=str)
+    scores = pd.read_csv(study / "scores.csv", dtype={"case": str})
+    assert set(scores["case"]) == set(cases["case"])
+    counts = scores[scores["metric"] == "dice"].groupby("loss").size()
+    assert counts.to_dict() == {"bce": len(cases), "unified_focal": len(cases)}
+    for loss in ("bce", "unified_focal"):
+        for fold in (0, 1):
+            place = study / "runs" / loss / f"fold-{fold}-seed-0"
+            assert json.loads((place / "record.json").read_text())["status"] == "done"
+            assert len(pd.read_csv(place / "history.csv")) == 2
+            assert (place / "weights.pt").is_file()
+            assert not (place / "state.ckpt").exists()
+
+
+def test_nobody_is_on_two_sides(study: Path) -> None:
+    folds = yaml.safe_load((study / "study.yaml").read_text())["split"]["folds"]
+    cases = pd.read_csv(study / "cases.csv", dtype=str)
+    for number, fold in enumerate(folds):
+        parts = [set(fold[part]) for part in ("train", "validation", "test")]
+        assert sum(map(len, parts)) == len(set.union(*parts)) == 6
+        assert set(cases[cases["fold"] == str(number)]["patient"]) == parts[2]
+
+
+def test_scores_are_those_of_the_saved_predictions(study: Path, phantom: Path) -> None:
+    scores = pd.read_csv(study / "scores.csv", dtype={"case": str}).query("metric == 'dice' and loss == 'bce'")
+    for row in scores.itertuples():
+        truth = np.array(Image.open(phantom / "masks" / f"{row.case}.png")) > 0
+        place = study / "runs" / "bce" / f"fold-{row.fold}-seed-0" / "predictions" / f"{row.case}.png"
+        predicted = np.array(Image.open(place)) > 0
+        assert predicted.shape == truth.shape
+        expected = 2 * (truth & predicted).sum() / (truth.sum() + predicted.sum())
+        assert row.value == pytest.approx(expected, abs=1e-12)
+
+
+def test_the_same_command_again_repeats_nothing(study: Path, phantom: Path, unifocal: Call) -> None:
+    weights = {path: path.stat().st_mtime_ns for path in study.rglob("weights.pt")}
+    before = (study / "scores.csv").read_bytes()
+    code, out, err = unifocal("compare", "--data", phantom, "--out", study, "--jobs", "1", *TINY)
+    assert code == 0
+    assert "All runs were done before" in err
+    assert "report.html" in out
+    assert (study / "scores.csv").read_bytes() == before
+    assert weights == {path: path.stat().st_mtime_ns for path in study.rglob("weights.pt")}
+
+
+def test_a_second_study_has_identical_scores(study: Path, phantom: Path, tmp_path: Path, unifocal: Call) -> None:
+    assert unifocal("compare", "--data", phantom, "--out", tmp_path / "s", "--jobs", "1", *TINY)[0] == 0
+    assert (tmp_path / "s" / "scores.csv").read_bytes() == (study / "scores.csv").read_bytes()
+
+
+def test_killed_again_and_again_it_ends_with_the_same_scores(study: Path, phantom: Path, tmp_path: Path) -> None:
+    command = [
+        str(Path(sys.executable).with_name("unifocal")), "compare", "--data", str(phantom),
+        "--out", str(tmp_path / "s"), "--jobs", "2", *TINY,
+    ]  # fmt: skip
+    random = np.random.default_rng()
+    stages = ["study.yaml", "runs/*/*/state.ckpt", "runs/*/*/record.json"]
+    for stage in stages:
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        deadline = time.monotonic() + 240
+        while not list((tmp_path / "s").glob(stage)) and process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.01)
+        time.sleep(random.uniform(0, 1))
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+    assert subprocess.run(command, capture_output=True, check=False).returncode == 0
+    assert (tmp_path / "s" / "scores.csv").read_bytes() == (study / "scores.csv").read_bytes()
+
+
+def test_another_study_in_the_folder_is_refused(study: Path, phantom: Path, unifocal: Call) -> None:
+    before = {path: path.stat().st_mtime_ns for path in study.rglob("*") if path.name != ".lock"}
+    code, _, err = unifocal(
+        "compare", "--data", phantom, "--out", study, *TINY, "--set", "training.batch_size=3", "--set", "seeds=[1]"
+    )
+    assert code == 2
+    assert "training.batch_size" in err
+    assert "seeds" in err
+    assert {path: path.stat().st_mtime_ns for path in study.rglob("*") if path.name != ".lock"} == before
+
+
+def test_the_report_is_rebuilt_from_the_scores(study: Path, unifocal: Call) -> None:
+    page = (study / "report.html").read_bytes()
+    (study / "report.html").unlink()
+    assert unifocal("report", study)[0] == 0
+    assert (study / "report.html").read_bytes() == page
+    code, out, _ = unifocal("report", study, "--metric", "hausdorff")
+    assert code == 0
+    assert "hausdorff" in out
+    assert unifocal("report", study)[0] == 0
+
+
+def test_a_loss_of_ones_own_and_one_that_fails(phantom: Path, tmp_path: Path, unifocal: Call) -> None:
+    (tmp_path / "my_losses.py").write_text(
+        "import torch\n"
+        "class Fragile(torch.nn.BCEWithLogitsLoss):\n"
+        "    calls = 0\n"
+        "    def forward(self, logits, target):\n"
+        "        Fragile.calls += 1\n"
+        "        return super().forward(logits, target) * (float('nan') if Fragile.calls > 3 else 1)\n"
+    )
+    sys.path.insert(0, str(tmp_path))
+    try:
+        losses = "torch.nn:BCEWithLogitsLoss,my_losses:Fragile,monai.losses:DiceFocalLoss(sigmoid=True)"
+        code, out, _ = unifocal(
+            "compare", "--data", phantom, "--out", tmp_path / "s", "--jobs", "1", *TINY, "--losses", losses
+        )
+    finally:
+        sys.path.remove(str(tmp_path))
+    assert code == 0
+    assert "2 runs failed" in out
+    assert "the loss became nan" in out
+    scores = pd.read_csv(tmp_path / "s" / "scores.csv")
+    assert set(scores["loss"]) == {"torch.nn:BCEWithLogitsLoss", "monai.losses:DiceFocalLoss(sigmoid=True)"}
+    assert "my_losses:Fragile" in (tmp_path / "s" / "report.html").read_text()
+
+
+def test_several_labels_become_several_classes(tmp_path: Path, unifocal: Call) -> None:
+    random = np.random.default_rng(0)
+    for folder in ("images", "masks"):
+        (tmp_path / "d" / folder).mkdir(parents=True)
+    for case in range(8):
+        labels = np.zeros((40, 40), np.uint8)
+        labels[5:20, 5:20], labels[22:35, 22:30] = 1, 4
+        image = labels * 40.0 + random.normal(60, 5, labels.shape)
+        Image.fromarray(image.astype(np.uint8)).save(tmp_path / "d" / "images" / f"p{case // 2}_{case}.png")
+        Image.fromarray(labels).save(tmp_path / "d" / "masks" / f"p{case // 2}_{case}.png")
+    code, _, _ = unifocal(
+        "compare", "--data", tmp_path / "d", "--out", tmp_path / "s", "--jobs", "1", *TINY,
+        "--patient-pattern", r"^(p\d+)_", "--losses", "dice_cross_entropy", "--epochs", "25", "--spacing", "0.5x0.25",
+        "--set", "training.learning_rate=0.01", "--set", "training.augmentation=none",
+    )  # fmt: skip
+    assert code == 0
+    scores = pd.read_csv(tmp_path / "s" / "scores.csv")
+    assert set(scores["label"]) == {1, 4}
+    assert set(scores.query("metric == 'hd95'")["unit"]) == {"mm"}
+    assert scores.query("metric == 'dice'")["value"].mean() > 0.7
+    assert scores.query("metric == 'area_truth' and label == 4")["value"].unique() == [13 * 8 * 0.5 * 0.25]

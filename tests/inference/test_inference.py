@@ -1,0 +1,71 @@
+"""Back to the image's own size, and onto disk."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import nn
+
+from unifocal.inference import draw_overlay, predict_indices, write_mask, write_overlay
+
+
+class Threshold(nn.Module):
+    """Logits that are the image itself, one channel per class."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.anchor = nn.Parameter(torch.zeros(1))
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        return image + self.anchor
+
+
+def disc(size: int) -> np.ndarray:
+    rows, columns = (np.mgrid[:size, :size] + 0.5) / size - 0.5
+    return np.hypot(rows, columns) < 0.3
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, 5])
+def test_predictions_come_back_in_order_and_at_each_size(batch_size: int) -> None:
+    sizes = [(64, 64), (100, 80), (512, 512), (20, 30), (64, 65)]
+    images = [np.full((1, 64, 64), 9.0 if i % 2 else -9.0, np.float32) for i in range(5)]
+    found = list(predict_indices(Threshold(), iter(zip(images, sizes, strict=True)), batch_size=batch_size))
+    assert [mask.shape for mask in found] == sizes
+    assert [int(mask.min()) for mask in found] == [int(mask.max()) for mask in found] == [0, 1, 0, 1, 0]
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_shape_survives_the_way_back(channels: int) -> None:
+    logits = np.where(disc(64), 6.0, -6.0).astype(np.float32)[None]
+    if channels == 3:
+        logits = np.concatenate([-logits, np.full_like(logits, -20), logits])
+    (found,) = predict_indices(Threshold(), iter([(logits, (256, 256))]), batch_size=4)
+    truth = disc(256) * (1 if channels == 1 else 2)
+    assert (found == truth).mean() > 0.99
+
+
+@pytest.mark.parametrize(("top", "mode"), [(3, np.uint8), (255, np.uint8), (300, np.uint16)])
+def test_masks_read_back_exactly(tmp_path: Path, top: int, mode: type) -> None:
+    mask = np.random.default_rng(0).integers(0, top + 1, (9, 11))
+    mask[0, 0] = top
+    write_mask(tmp_path / "m.png", mask)
+    with Image.open(tmp_path / "m.png") as picture:
+        stored = np.array(picture)
+    np.testing.assert_array_equal(stored, mask)
+    assert stored.astype(mode).max() == top
+    assert [path.name for path in tmp_path.iterdir()] == ["m.png"]
+
+
+def test_an_overlay_marks_the_label_and_leaves_the_rest(tmp_path: Path) -> None:
+    image = np.random.default_rng(0).uniform(0, 255, (1, 40, 40)).astype(np.float32)
+    mask = np.zeros((40, 40), np.uint8)
+    mask[10:20, 10:20] = 1
+    plain, marked = draw_overlay(image, np.zeros_like(mask)), draw_overlay(image, mask)
+    assert (plain == marked).all(axis=-1)[mask == 0].all()
+    assert not (plain == marked).all(axis=-1)[mask == 1].any()
+    assert (plain[..., 0] == plain[..., 1]).all()
+    write_overlay(tmp_path / "o.png", image, mask)
+    with Image.open(tmp_path / "o.png") as picture:
+        np.testing.assert_array_equal(np.array(picture), marked)
