@@ -104,3 +104,11 @@ def test_no_data_means_the_phantom() -> None:
     assert study().data.is_phantom
     assert not study(data__folder="d").data.is_phantom
     assert not study(data__images="d").data.is_phantom
+
+
+@pytest.mark.parametrize(
+    ("flags", "out"),
+    [({}, "studies/phantom"), ({"data.folder": Path("/x/brain")}, "studies/brain"), ({"out": Path("o")}, "o")],
+)
+def test_a_study_is_named_after_its_data(flags: dict[str, Path], out: str) -> None:
+    assert resolve(StudyConfig, config=None, settings=[], flags=flags).out == Path(out)

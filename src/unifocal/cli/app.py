@@ -65,5 +65,5 @@ def describe(error: InputError) -> str:
     head = "There is 1 problem" if count == 1 else f"There are {count} problems"
     lines = [f"{head}; nothing was written."]
     for number, problem in enumerate(error.problems, start=1):
-        lines += [f"{number:3}. {problem.where}", f"     {problem.what}.", f"     -> {problem.remedy}"]
+        lines += [f"{number:3}. {problem.where}", f"     {problem.what.rstrip('.')}.", f"     -> {problem.remedy}"]
     return "\n".join(lines) + "\n"

@@ -42,7 +42,8 @@ def losses(
     try:
         member = describe(resolved.name)
     except UnknownLossError as error:
-        raise bad_input(resolved.name, str(error).split(". ")[0], "`unifocal losses` lists the names.") from None
+        what, _, remedy = str(error).partition(". ")
+        raise bad_input(resolved.name, what, remedy) from None
     console.print(f"[bold]{member.title}[/bold]  ({', '.join((member.name, *member.aliases))})")
     console.print(member.formula, markup=False)
     for parameter in member.parameters:

@@ -13,7 +13,9 @@ _STUDY = "Study"
 Config = Annotated[Path | None, typer.Option("--config", help="A YAML file with any of the settings.")]
 Settings = Annotated[
     list[str] | None,
-    typer.Option("--set", help="One setting by its key in the YAML, e.g. training.batch_size=8. Repeatable."),
+    typer.Option(
+        "--set", metavar="KEY=VALUE", help="One setting by its key in the YAML, e.g. training.batch_size=8. Repeatable."
+    ),
 ]
 Out = Annotated[Path | None, typer.Option("--out", help="The folder for the results.")]
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from unifocal.config.values import parse_losses, parse_numbers, parse_size, parse_spacing
 
@@ -129,6 +129,16 @@ class StudyConfig(ModelConfig):
     resamples: Annotated[int, Field(ge=100)] = 10_000
     out: Path
     jobs: Annotated[int, Field(ge=0)] = 0
+
+    @model_validator(mode="before")
+    @classmethod
+    def _name_the_folder(cls, values: Any) -> Any:
+        """Without `out`, the study goes to `studies/` under the name of the data."""
+        if isinstance(values, dict) and values.get("out") is None:
+            data = values.get("data")
+            named = (data.get("folder") or data.get("images")) if isinstance(data, dict) else None
+            values = values | {"out": Path("studies") / (Path(named).resolve().name if named else "phantom")}
+        return values
 
 
 class TrainConfig(ModelConfig):

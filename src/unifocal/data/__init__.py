@@ -1,1 +1,1 @@
-"""data."""
+"""Cases: files found, paired, read, checked and split; and the built-in phantom."""

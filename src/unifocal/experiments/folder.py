@@ -145,7 +145,7 @@ def refuse_other_study(folder: Path, identity: Mapping[str, Any]) -> dict[str, A
             [
                 Problem(
                     f"{folder}: {key}",
-                    f"this folder's study has {old.get(key, 'nothing')}, the command asks for {new.get(key, 'nothing')}",
+                    f"is {old.get(key, 'not set')} in this folder's study, but {new.get(key, 'not set')} is asked for",
                     "Choose another --out, or give the same settings to continue that study.",
                 )
                 for key in differing

@@ -37,7 +37,7 @@ def load_data(
         checked = load_and_check(layout_of(data), minimum_patients=minimum_patients)
     except InputError as error:
         raise InputError([*problems, *error.problems]) from None
-    raise_if_any(problems)
+    raise_if_any([*problems, *_half_known_spacing(checked)])
     reporter.say(describe_data(checked))
     return checked
 
@@ -118,6 +118,15 @@ def foreground_percent(checked: CheckedData) -> float:
     """Mean over the images of the share of pixels that any label has, in percent."""
     shares = [fact.foreground_share for fact in checked.facts]
     return round(100 * sum(shares) / len(shares), 4)
+
+
+def _half_known_spacing(checked: CheckedData) -> list[Problem]:
+    unknown = [case.name for case in checked.dataset.cases if case.spacing_mm is None]
+    if not unknown or len(unknown) == len(checked.dataset.cases):
+        return []
+    named = ", ".join(unknown[:5]) + (", ..." if len(unknown) > 5 else "")
+    what = f"{len(unknown)} images have no pixel spacing while others have ({named})"
+    return [Problem("spacing", what, "Fill the table's spacing for all images, or for none, or give --spacing.")]
 
 
 def _phantom(data: DataConfig, size: int, out: Path) -> Path:

@@ -58,7 +58,9 @@ class ConsoleReporter:
             self.bar.remove_task(self.task)
         self.task = self.bar.add_task(title, total=total, completed=done, left="", note="")
         if not self.console.is_terminal and done < total:
-            self.console.print(f"{title}: {total - done} to do" + (f", {done} done before" if done else ""))
+            self.console.print(
+                f"{title}: {total - done} to do" + (f", {done} done before" if done else ""), soft_wrap=True
+            )
 
     def advance(self, steps: int = 1, note: str = "") -> None:
         """Count steps; see `Reporter`."""
@@ -69,11 +71,12 @@ class ConsoleReporter:
         now = time.monotonic()
         if not self.console.is_terminal and now - self.spoken > self._QUIET_SECONDS:
             self.spoken = now
-            self.console.print(f"{self.title}: {self.done} of {self.total}, {left}" + (f" ({note})" if note else ""))
+            text = f"{self.title}: {self.done} of {self.total}, {left}" + (f" ({note})" if note else "")
+            self.console.print(text, soft_wrap=True)
 
     def say(self, text: str) -> None:
         """Print a line; see `Reporter`."""
-        self.console.print(text)
+        self.console.print(text, soft_wrap=True)
 
     def _left(self) -> str:
         fresh = self.done - self.skipped

@@ -1,0 +1,239 @@
+"""`train`, `predict`, `evaluate`, `losses`, `data phantom`; and bad input to any verb."""
+
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+Call = Callable[..., tuple[int, str, str]]
+SMALL = (
+    "--epochs", "2", "--size", "32", "--set", "network.width=4", "--set", "network.depth=2",
+    "--set", "training.threads=1", "--set", "training.precision=float32",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def model(phantom: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from unifocal.cli.app import run
+
+    out = tmp_path_factory.mktemp("model") / "m"
+    assert run(["train", "--data", str(phantom), "--out", str(out), *SMALL]) == 0
+    return out
+
+
+def pixels(path: Path) -> np.ndarray:
+    with Image.open(path) as picture:
+        return np.array(picture)
+
+
+def test_train_leaves_a_model_and_its_history(model: Path) -> None:
+    assert {"weights.pt", "history.csv", "record.json", "study.yaml"} <= {path.name for path in model.iterdir()}
+    assert len(pd.read_csv(model / "history.csv")) == 2
+    assert not (model / "state.ckpt").exists()
+
+
+def test_training_again_repeats_nothing_and_elsewhere_gives_the_same(
+    model: Path, phantom: Path, tmp_path: Path, unifocal: Call
+) -> None:
+    before = (model / "weights.pt").stat().st_mtime_ns
+    assert unifocal("train", "--data", phantom, "--out", model, *SMALL)[0] == 0
+    assert (model / "weights.pt").stat().st_mtime_ns == before
+    assert unifocal("train", "--data", phantom, "--out", tmp_path / "m", *SMALL)[0] == 0
+    for folder in (model, tmp_path / "m"):
+        assert (
+            unifocal(
+                "predict", "--model", folder, "--images", phantom / "images", "--out", tmp_path / folder.parent.name
+            )[0]
+            == 0
+        )
+    first, second = tmp_path / model.parent.name, tmp_path / tmp_path.name
+    assert (first / "areas.csv").read_bytes() == (second / "areas.csv").read_bytes()
+
+
+def test_predict_writes_masks_overlays_and_areas(model: Path, phantom: Path, tmp_path: Path, unifocal: Call) -> None:
+    images = tmp_path / "new"
+    images.mkdir()
+    Image.fromarray(np.random.default_rng(0).integers(0, 255, (70, 50, 3), np.uint8)).save(images / "colour.jpg")
+    for path in sorted((phantom / "images").iterdir())[:2]:
+        shutil.copy(path, images)
+    (images / "colour.jpg").unlink()
+    code, out, _ = unifocal(
+        "predict", "--model", model, "--images", images, "--out", tmp_path / "p", "--spacing", "0.5x2"
+    )
+    assert code == 0
+    assert "areas.csv" in out
+    areas = pd.read_csv(tmp_path / "p" / "areas.csv", dtype={"case": str})
+    assert set(areas["unit"]) == {"mm2"}
+    for row in areas.itertuples():
+        mask = pixels(tmp_path / "p" / "masks" / f"{row.case}.png")
+        assert mask.shape == (48, 48)
+        assert set(np.unique(mask)) <= {0, 255}
+        assert row.area == pytest.approx((mask > 0).sum() * 0.5 * 2)
+        assert pixels(tmp_path / "p" / "overlays" / f"{row.case}.png").shape == (48, 48, 3)
+
+
+def test_predict_takes_one_image_and_a_weights_file(model: Path, phantom: Path, tmp_path: Path, unifocal: Call) -> None:
+    image = min((phantom / "images").iterdir())
+    arguments = ("--model", model / "weights.pt", "--images", image, "--out", tmp_path / "p", "--no-overlays")
+    assert unifocal("predict", *arguments)[0] == 0
+    assert [path.name for path in (tmp_path / "p" / "masks").iterdir()] == [image.name]
+    assert not (tmp_path / "p" / "overlays").exists()
+
+
+def test_evaluate_scores_masks_from_any_tool(phantom: Path, tmp_path: Path, unifocal: Call) -> None:
+    predicted = tmp_path / "predicted"
+    shutil.copytree(phantom / "masks", predicted)
+    first = min(predicted.iterdir())
+    truth = pixels(first)
+    shifted = np.roll(truth, 1, axis=0) // 255
+    Image.fromarray(shifted * 255).save(first)
+    arguments = ("--truth", phantom / "masks", "--pred", predicted, "--cases", phantom / "cases.csv")
+    code, out, _ = unifocal("evaluate", *arguments, "--out", tmp_path / "e", "--spacing", "2")
+    assert code == 0
+    assert "dice" in out
+    scores = pd.read_csv(tmp_path / "e" / "scores.csv", dtype={"case": str}).set_index(["case", "metric"])["value"]
+    overlap = ((truth > 0) & (shifted > 0)).sum()
+    assert scores[first.stem, "dice"] == pytest.approx(overlap / (truth > 0).sum())
+    assert scores[first.stem, "hausdorff"] == 2
+    assert (scores.xs("dice", level="metric").drop(first.stem) == 1).all()
+    assert pd.read_csv(tmp_path / "e" / "summary.csv").query("metric == 'dice'")["n_patients"].item() == 6
+
+
+def test_evaluate_names_every_fault(phantom: Path, tmp_path: Path, unifocal: Call) -> None:
+    predicted = tmp_path / "predicted"
+    shutil.copytree(phantom / "masks", predicted)
+    names = sorted(path.name for path in predicted.iterdir())
+    (predicted / names[0]).unlink()
+    (predicted / names[1]).write_bytes((predicted / names[1]).read_bytes()[:60])
+    Image.fromarray(np.zeros((5, 5), np.uint8)).save(predicted / names[2])
+    code, _, err = unifocal("evaluate", "--truth", phantom / "masks", "--pred", predicted, "--out", tmp_path / "e")
+    assert code == 2
+    assert all(Path(name).stem in err for name in names[:3])
+    assert not (tmp_path / "e").exists()
+
+
+def test_losses_are_listed_and_explained(unifocal: Call) -> None:
+    from unifocal.losses import names
+
+    code, out, _ = unifocal("losses")
+    assert code == 0
+    for name in names():
+        assert name in out.replace("…", "")
+        code, one, _ = unifocal("losses", name)
+        assert code == 0
+        assert len(one) > 200
+    code, _, err = unifocal("losses", "unified_fokal")
+    assert code == 2
+    assert "unified_focal" in err
+
+
+def test_the_phantom_is_written_and_not_over_others(tmp_path: Path, unifocal: Call) -> None:
+    assert unifocal("data", "phantom", "--out", tmp_path / "p", "--patients", "2", "--size", "32")[0] == 0
+    assert set(pd.read_csv(tmp_path / "p" / "cases.csv").columns) == {"case", "patient", "class", "plane"}
+    code, _, err = unifocal("data", "phantom", "--out", tmp_path / "p")
+    assert code == 2
+    assert "not an empty folder" in err
+
+
+def plant_ten_faults(folder: Path) -> list[str]:
+    """Break a copy of the phantom in ten ways; the words that must appear, one per fault."""
+    names = sorted(path.stem for path in (folder / "images").iterdir())
+    image, mask = (lambda n: folder / "images" / f"{names[n]}.png"), (lambda n: folder / "masks" / f"{names[n]}.png")
+    mask(0).unlink()
+    Image.fromarray(np.zeros((48, 48), np.uint8)).save(folder / "masks" / "extra.png")
+    Image.fromarray(np.zeros((20, 20), np.uint8)).save(mask(1))
+    image(2).write_bytes(image(2).read_bytes()[:200])
+    mask(3).write_bytes(b"")
+    blurred = np.clip(np.linspace(0, 255, 48 * 48), 0, 255).astype(np.uint8).reshape(48, 48)
+    Image.fromarray(blurred).save(mask(4))
+    Image.fromarray(np.random.default_rng(0).integers(0, 255, (48, 48, 3), np.uint8)).save(mask(5))
+    Image.fromarray(np.full((48, 48), 9, np.uint8)).save(image(6))
+    table = pd.read_csv(folder / "cases.csv", dtype=str)
+    table = table[table["case"] != names[7]]
+    table.loc[len(table) + 50] = ["ghost", "P999", "glioma", "axial"]
+    table.to_csv(folder / "cases.csv", index=False)
+    return [names[0], "extra", names[1], names[2], names[3], names[4], names[5], names[6], names[7], "ghost"]
+
+
+def test_ten_planted_faults_give_one_message_with_all_ten(phantom: Path, tmp_path: Path, unifocal: Call) -> None:
+    folder = tmp_path / "d"
+    shutil.copytree(phantom, folder)
+    faults = plant_ten_faults(folder)
+    code, out, err = unifocal("compare", "--data", folder, "--out", tmp_path / "s", "--losses", "bce,unifid_focal")
+    assert code == 2
+    assert "There are 11 problems; nothing was written." in err
+    assert all(word in err for word in (*faults, "unifid_focal", "unified_focal"))
+    assert "Traceback" not in out + err
+    assert not (tmp_path / "s").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--losses", "focal(gama=2)"), ["gama", "gamma"]),
+        (("--losses", "no.such:Thing"), ["no.such"]),
+        (("--losses", "torch.nn:CosineEmbeddingLoss"), ["CosineEmbeddingLoss", "failed when it was called"]),
+        (("--losses", "bce,bce"), ["twice"]),
+        (("--folds", "7"), ["6 patients", "7 folds"]),
+        (("--folds", "1"), ["split.folds"]),
+        (("--set", "metric=dicee"), ["dicee"]),
+        (("--set", "training.epoch=3"), ["training.epoch", "epochs"]),
+        (("--masks", "nowhere"), ["nowhere"]),
+        (("--patient-pattern", "("), ["pattern"]),
+        (("--spacing", "-1"), ["spacing"]),
+    ],
+)
+def test_bad_settings_are_named_and_nothing_is_written(
+    phantom: Path, tmp_path: Path, unifocal: Call, arguments: tuple[str, ...], words: list[str]
+) -> None:
+    code, out, err = unifocal("compare", "--data", phantom, "--out", tmp_path / "s", *arguments)
+    assert code == 2, err
+    assert all(word in err for word in words), err
+    assert "Traceback" not in out + err
+    assert not (tmp_path / "s").exists()
+
+
+def test_a_folder_with_other_things_is_left_alone(phantom: Path, tmp_path: Path, unifocal: Call) -> None:
+    (tmp_path / "thesis.txt").write_text("years of work")
+    for verb in (("compare",), ("train",)):
+        code, _, err = unifocal(*verb, "--data", phantom, "--out", tmp_path)
+        assert code == 2
+        assert "thesis.txt" in err
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
+
+
+def test_help_is_quick_and_imports_no_torch() -> None:
+    code = (
+        "import sys; sys.argv = ['unifocal', '--help']\nfrom unifocal.cli.app import run\nassert run(['--help']) == 0\n"
+    )
+    check = "assert not {'torch', 'pandas', 'numpy', 'matplotlib', 'lightning'} & set(sys.modules)"
+    started = time.monotonic()
+    done = subprocess.run([sys.executable, "-c", code + check], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "compare" in done.stdout
+    assert time.monotonic() - started < 30
+
+
+def test_without_the_extras_the_command_says_what_to_install() -> None:
+    code = "import sys; sys.modules['typer'] = None\nfrom unifocal.cli.entry import main\nmain()"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "pip install 'unifocal[all]'" in done.stderr
+
+
+def test_spacing_known_for_some_images_only_is_refused(phantom: Path, tmp_path: Path, unifocal: Call) -> None:
+    shutil.copytree(phantom, tmp_path / "d")
+    table = pd.read_csv(tmp_path / "d" / "cases.csv", dtype=str)
+    table["spacing_mm"] = ["0.5"] * (len(table) - 1) + [None]
+    table.to_csv(tmp_path / "d" / "cases.csv", index=False)
+    code, _, err = unifocal("compare", "--data", tmp_path / "d", "--out", tmp_path / "s")
+    assert code == 2
+    assert table["case"].iloc[-1] in err
+    assert not (tmp_path / "s").exists()
