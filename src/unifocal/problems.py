@@ -36,6 +36,10 @@ class InputError(ValueError):
         super().__init__("\n".join(str(problem) for problem in self.problems))
 
 
+class WorkFailedError(RuntimeError):
+    """The work itself failed although the input was good; the command line exits with code 1."""
+
+
 def bad_input(where: str, what: str, remedy: str) -> InputError:
     """An `InputError` with a single problem."""
     return InputError([Problem(where, what, remedy)])

@@ -167,8 +167,8 @@ def test_several_labels_become_several_classes(tmp_path: Path, unifocal: Call) -
         Image.fromarray(labels).save(tmp_path / "d" / "masks" / f"p{case // 2}_{case}.png")
     code, _, _ = unifocal(
         "compare", "--data", tmp_path / "d", "--out", tmp_path / "s", "--jobs", "1", *TINY,
-        "--patient-pattern", r"^(p\d+)_", "--losses", "dice_cross_entropy", "--epochs", "25", "--spacing", "0.5x0.25",
-        "--set", "training.learning_rate=0.01", "--set", "training.augmentation=none",
+        "--patient-pattern", r"^(p\d+)_", "--losses", "dice_cross_entropy", "--epochs", "30", "--spacing", "0.5x0.25",
+        "--set", "training.learning_rate=0.01", "--set", "training.augmentation=none", "--set", "training.batch_size=1",
     )  # fmt: skip
     assert code == 0
     scores = pd.read_csv(tmp_path / "s" / "scores.csv")
@@ -176,3 +176,39 @@ def test_several_labels_become_several_classes(tmp_path: Path, unifocal: Call) -
     assert set(scores.query("metric == 'hd95'")["unit"]) == {"mm"}
     assert scores.query("metric == 'dice'")["value"].mean() > 0.7
     assert scores.query("metric == 'area_truth' and label == 4")["value"].unique() == [13 * 8 * 0.5 * 0.25]
+
+
+def test_without_data_the_phantom_is_made_and_its_settings_count(tmp_path: Path, unifocal: Call) -> None:
+    arguments = ("compare", "--out", tmp_path / "s", "--jobs", "1", *TINY, "--losses", "bce", "--epochs", "1")
+    settings = ("--set", "data.phantom_patients=4")
+    assert unifocal(*arguments, *settings)[0] == 0
+    assert len(set(pd.read_csv(tmp_path / "s" / "phantom" / "cases.csv")["patient"])) == 4
+    code, _, err = unifocal(*arguments, "--set", "data.phantom_patients=5")
+    assert code == 2
+    assert "phantom.patients" in err
+
+
+def test_a_study_of_other_data_is_not_mixed_with_the_phantom(study: Path, unifocal: Call) -> None:
+    code, _, err = unifocal("compare", "--out", study, *TINY)
+    assert code == 2
+    assert "other data than the phantom" in err
+    assert not (study / "phantom").exists()
+
+
+def test_when_every_run_fails_the_study_says_so(phantom: Path, tmp_path: Path, unifocal: Call) -> None:
+    (tmp_path / "my_failures.py").write_text(
+        "import torch\n"
+        "class Late(torch.nn.BCEWithLogitsLoss):\n"
+        "    def forward(self, logits, target):\n"
+        "        return super().forward(logits, target) * (1 if logits.shape[-1] == 8 else float('inf'))\n"
+    )
+    sys.path.insert(0, str(tmp_path))
+    try:
+        code, _, err = unifocal(
+            "compare", "--data", phantom, "--out", tmp_path / "s", "--jobs", "1", *TINY, "--losses", "my_failures:Late"
+        )
+    finally:
+        sys.path.remove(str(tmp_path))
+    assert code == 1
+    assert "every run failed" in err
+    assert "Traceback" not in err

@@ -7,7 +7,7 @@ import typer
 
 from unifocal import __version__
 from unifocal.cli import compare, data, evaluate, losses, predict, report, train
-from unifocal.problems import InputError
+from unifocal.problems import InputError, WorkFailedError
 
 app = typer.Typer(
     name="unifocal",
@@ -53,6 +53,9 @@ def run(arguments: Sequence[str]) -> int:
     except InputError as error:
         sys.stderr.write(describe(error))
         return 2
+    except WorkFailedError as error:
+        sys.stderr.write(f"Failed: {error}.\n")
+        return 1
     except KeyboardInterrupt:
         sys.stderr.write("\nInterrupted. The same command continues where it stopped.\n")
         return 130

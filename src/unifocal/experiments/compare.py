@@ -13,7 +13,7 @@ import pandas as pd
 import torch
 
 from unifocal import __version__
-from unifocal.config.schema import StudyConfig, TrainingConfig
+from unifocal.config.schema import LossConfig, StudyConfig, TrainingConfig
 from unifocal.data.check import CheckedData
 from unifocal.data.splits import Fold, draw_folds, people_of, split_hash
 from unifocal.experiments.folder import (
@@ -36,8 +36,9 @@ from unifocal.experiments.pool import execute_all
 from unifocal.experiments.prepare import Prepared, prepare
 from unifocal.experiments.progress import Reporter
 from unifocal.experiments.run import RunTask, build_network
+from unifocal.losses import describe
 from unifocal.metrics import METRICS
-from unifocal.problems import InputError, Problem
+from unifocal.problems import InputError, Problem, WorkFailedError
 from unifocal.reporting import write_report
 from unifocal.statistics import Analysis, analyse
 from unifocal.training.fit import choose_precision
@@ -45,7 +46,7 @@ from unifocal.training.fit import choose_precision
 LIBRARIES = ("torch", "lightning", "batchgeneratorsv2", "numpy", "scipy", "scikit-image", "pandas", "pillow")
 
 
-class StudyFailedError(RuntimeError):
+class StudyFailedError(WorkFailedError):
     """No run of the study could be scored."""
 
 
@@ -104,9 +105,9 @@ def compare(config: StudyConfig, *, command: str, reporter: Reporter) -> StudyOu
 
 def conclude(folder: Path, *, metric: str, label: int | None, resamples: int, order: Sequence[str] | None) -> Analysis:
     """Analyse a study's `scores.csv` and write what follows from it, without the report."""
-    scores = pd.read_csv(
-        folder / "scores.csv", dtype={"loss": str, "case": str, "patient": str, "reason": str, "unit": str}
-    )
+    text = dict.fromkeys(("loss", "case", "patient", "unit", "reason"), str)
+    # A case may be called "NA": only an empty value is a missing one.
+    scores = pd.read_csv(folder / "scores.csv", dtype=text, keep_default_na=False, na_values={"value": [""]})
     analysis = analyse(scores, metric=metric, label=label, resamples=resamples, order=order)
     write_table(folder / "summary.csv", analysis.summary)
     write_table(folder / "pooled.csv", analysis.pooled)
@@ -128,6 +129,8 @@ def _identity(config: StudyConfig, checked: CheckedData, folds: Sequence[Fold]) 
     asked = config.model_dump(mode="json", include={"preprocessing", "network", "training", "losses", "seeds"})
     asked["losses"] = ", ".join(loss.label for loss in config.losses)
     asked["labels"] = list(checked.labels)
+    if config.data.is_phantom:
+        asked["phantom"] = {"patients": config.data.phantom_patients, "seed": config.data.phantom_seed}
     return asked | {"data_hash": checked.content_hash, "split_hash": split_hash(folds)}
 
 
@@ -177,27 +180,39 @@ def _settings(
                 "parameters": sum(weight.numel() for weight in network.parameters()),
             }
         },
-        "losses": [loss.model_dump(mode="json") | {"label": loss.label} for loss in config.losses],
+        "losses": [_describe_loss(loss) for loss in config.losses],
         "split": {"by": "patient", "hash": split_hash(folds), "folds": [fold.as_dict() for fold in folds]},
         "identity": identity,
     }
+
+
+def _describe_loss(loss: LossConfig) -> dict[str, Any]:
+    known = loss.model_dump(mode="json") | {"label": loss.label}
+    if ":" in loss.name:
+        return known
+    member = describe(loss.name)
+    citation = f"{member.paper.citation}. doi:{member.paper.doi}"
+    return known | {"title": member.title, "formula": member.formula, "citation": citation}
 
 
 def _cases_table(checked: CheckedData, folds: Sequence[Fold]) -> pd.DataFrame:
     fold_of = {patient: index for index, fold in enumerate(folds) for patient in fold.test}
     rows = []
     for case, fact in zip(checked.dataset.cases, checked.facts, strict=True):
-        row, column = case.spacing_mm or (None, None)
-        rows.append(
-            {
-                "case": case.name, "patient": case.patient, "fold": fold_of[case.patient],
-                "image": str(case.image.resolve()), "mask": str(case.mask.resolve() if case.mask else ""),
-                "height": fact.size[0], "width": fact.size[1],
-                "foreground_percent": round(100 * fact.foreground_share, 4),
-                "spacing_row_mm": row, "spacing_column_mm": column,
-            }
-            | dict(case.attributes)
-        )  # fmt: skip
+        spacing_row, spacing_column = case.spacing_mm or (None, None)
+        known: dict[str, Any] = {
+            "case": case.name,
+            "patient": case.patient,
+            "fold": fold_of[case.patient],
+            "image": str(case.image.resolve()),
+            "mask": str(case.mask.resolve() if case.mask else ""),
+            "height": fact.size[0],
+            "width": fact.size[1],
+            "foreground_percent": round(100 * fact.foreground_share, 4),
+            "spacing_row_mm": spacing_row,
+            "spacing_column_mm": spacing_column,
+        }
+        rows.append(known | {key: value for key, value in case.attributes.items() if key not in known})
     return pd.DataFrame(rows)
 
 

@@ -10,7 +10,7 @@ from unifocal.experiments.folder import slug
 from unifocal.experiments.prepare import Prepared
 from unifocal.experiments.progress import Reporter
 from unifocal.losses import create
-from unifocal.problems import InputError, Problem, raise_if_any
+from unifocal.problems import InputError, Problem, bad_input, raise_if_any
 from unifocal.training.module import try_loss
 
 
@@ -132,5 +132,7 @@ def _half_known_spacing(checked: CheckedData) -> list[Problem]:
 def _phantom(data: DataConfig, size: int, out: Path) -> Path:
     folder = out / "phantom"
     if not folder.is_dir():
+        if (out / "study.yaml").is_file():
+            raise bad_input(str(out), "holds a study of other data than the phantom", "Choose another --out.")
         write_phantom(folder, patients=data.phantom_patients, seed=data.phantom_seed, size=max(size, 128))
     return folder

@@ -35,7 +35,7 @@ def segment_images(config: PredictConfig, *, reporter: Reporter) -> dict[str, Pa
     network, details = _load(config.model, problems)
     checked = _check_images(config, problems)
     try:
-        check_out(config.out, "areas.csv")
+        check_out(config.out, "areas.csv", allowed=("masks", "overlays"))
     except InputError as error:
         problems += error.problems
     if problems or network is None or checked is None:

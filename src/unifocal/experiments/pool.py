@@ -3,6 +3,7 @@
 import multiprocessing
 import os
 import queue
+import signal
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -11,12 +12,13 @@ from typing import Any
 
 from unifocal.experiments.progress import Reporter
 from unifocal.experiments.run import RunTask, execute, prepare_worker
+from unifocal.problems import WorkFailedError
 from unifocal.training.callbacks import EpochRecord
 
 _messages: Any = None
 
 
-class WorkerLostError(RuntimeError):
+class WorkerLostError(WorkFailedError):
     """A worker process was killed from outside."""
 
 
@@ -54,7 +56,10 @@ def execute_all(tasks: Sequence[RunTask], *, jobs: int, reporter: Reporter) -> I
                 for future in finished:
                     yield future.result()
         except BrokenProcessPool:
-            message = "a worker process was killed, perhaps because memory ran out"
+            message = (
+                "a worker process was killed, perhaps because memory ran out; "
+                f"the same command continues, fewer --jobs (now {jobs}) need less memory"
+            )
             raise WorkerLostError(message) from None
         finally:
             for future in pending:
@@ -70,6 +75,7 @@ def _report(reporter: Reporter, task: RunTask, record: EpochRecord) -> None:
 def _start(threads: int, parent: int, messages: Any) -> None:
     global _messages  # noqa: PLW0603 - a pool's initializer has no other way to hand a queue to its tasks
     _messages = messages
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # an interrupted study's own process ends its workers
     prepare_worker(threads, parent)
 
 

@@ -9,9 +9,10 @@ from lightning.pytorch import LightningModule
 from torch import Tensor, nn
 
 from unifocal.config.schema import TrainingConfig
+from unifocal.problems import WorkFailedError
 
 
-class DivergedError(RuntimeError):
+class DivergedError(WorkFailedError):
     """The loss became NaN or infinite."""
 
 

@@ -1,0 +1,238 @@
+"""The method in words fit for a paper, from what the study recorded and nothing else."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from unifocal.metrics import METRICS
+from unifocal.reporting.study import StudyView
+from unifocal.reporting.tables import judged_metrics
+from unifocal.reporting.wording import count, enumeration
+from unifocal.statistics.result import Analysis
+
+OPTIMIZERS = {"adam": "Adam", "adamw": "AdamW", "sgd": "stochastic gradient descent with Nesterov momentum"}
+INTENSITY = {
+    "z_score": "Grey values were standardised per image (mean 0, standard deviation 1).",
+    "unit": "Grey values were divided by the largest value of their bit depth (range 0 to 1).",
+}
+UNNAMED = "none given"
+# What unifocal.augmentation.standard does.
+AUGMENTATION = {
+    "none": "No augmentation was used.",
+    "standard": "Each training image was augmented on the fly, with probability 0.15 for each of: scaling (0.85 to "
+    "1.25), rotation (-15 to 15 degrees), elastic deformation, mirroring, and brightness (times 0.5 to 2).",
+}
+PRECISION = {
+    "bfloat16": "Computed in mixed precision (bfloat16).",
+    "float32": "Computed in single precision (float32).",
+}
+INITIALIZATION = {"he": "He-normal", "xavier": "Glorot-uniform (Xavier)"}
+
+
+@dataclass(frozen=True)
+class Passage:
+    """A titled paragraph of the method; `entries` are pairs of a term and what it means."""
+
+    title: str
+    text: str
+    entries: tuple[tuple[str, str], ...] = ()
+
+
+def method_passages(study: StudyView, analysis: Analysis) -> list[Passage]:
+    """The method: data, preprocessing, split, network, training, losses, metrics, statistics.
+
+    A sentence appears only where `study.yaml` or the scores say what it says.
+    """
+    passages = [
+        Passage("Data", _data(study)),
+        Passage("Preprocessing", _preprocessing(study)),
+        Passage("Split", _split(study)),
+        Passage("Network", _network(study)),
+        Passage("Training", _training(study)),
+        _losses(study),
+        _metrics(analysis),
+        Passage("Statistics", _statistics(study, analysis)),
+    ]
+    return [passage for passage in passages if passage.text or passage.entries]
+
+
+def _sentences(parts: Iterable[str | bool | None]) -> str:
+    return " ".join(part for part in parts if isinstance(part, str) and part)
+
+
+def _data(study: StudyView) -> str:
+    name = study.setting("data", "name")
+    cases, patients = len(study.cases), study.cases["patient"].nunique()
+    labels, foreground = study.setting("data", "labels"), study.setting("data", "foreground_percent")
+    classes, fingerprint = study.setting("data", "classes"), study.setting("data", "hash")
+    known = study.setting("data", "patients_known")
+    of_patients = f" of {count(patients, 'patient')}" if known is not False else ""
+    return _sentences(
+        [
+            f"{name + ': ' if name else ''}{count(cases, 'image')}{of_patients}.",
+            known is False
+            and "Which images belong to the same patient is not known; each was taken for a patient of its own.",
+            isinstance(labels, list)
+            and f"Segmented: {'label' if len(labels) == 1 else 'labels'} {enumeration([*map(str, labels)])}.",
+            foreground is not None and f"Foreground: {float(foreground):.2g} % of the pixels on average.",
+            isinstance(classes, Mapping)
+            and bool(classes)
+            and f"Classes: {', '.join(f'{kind or UNNAMED} ({number})' for kind, number in classes.items())}.",
+            study.setting("data", "spacing_known") is False
+            and "The pixel spacing is not known; distances and areas are in pixels.",
+            fingerprint and f"Fingerprint of the files: {_short(fingerprint)}.",
+        ]
+    )
+
+
+def _short(fingerprint: Any) -> str:
+    return str(fingerprint)[:16]
+
+
+def _preprocessing(study: StudyView) -> str:
+    size = study.setting("config", "preprocessing", "size")
+    return _sentences(
+        [
+            study.setting("config", "preprocessing", "skull_strip") is True
+            and "Everything outside the largest bright region (Gaussian blur, Otsu's threshold) was set to 0.",
+            isinstance(size, Sequence)
+            and len(size) == 2
+            and f"Images were resized to {size[0]} × {size[1]} pixels (rows × columns) for the network.",
+            INTENSITY.get(str(study.setting("config", "preprocessing", "intensity"))),
+            "Predictions were scored at each image's own size.",
+        ]
+    )
+
+
+def _split(study: StudyView) -> str:
+    folds, by = study.setting("split", "folds"), study.setting("split", "by")
+    number_of = len(folds) if isinstance(folds, list) else study.scores["fold"].nunique()
+    share, fingerprint = study.setting("config", "split", "validation_share"), study.setting("split", "hash")
+    unit = "images" if by == "image" else "patients"
+    return _sentences(
+        [
+            f"Cross-validation with {count(number_of, 'fold')} over {unit}, the same for every loss: each fold's test "
+            "part was scored with weights that had never seen it."
+            if number_of > 1
+            else f"One split over {unit}, the same for every loss.",
+            by == "patient" and "No patient stood in more than one of a fold's training, validation and test parts.",
+            by == "image" and "Images of the same patient may stand in the training and in the test part.",
+            share is not None
+            and f"{float(share) * 100:g} % of the {unit} outside the test part were kept for validation.",
+            fingerprint and f"Fingerprint of the split: {_short(fingerprint)}.",
+        ]
+    )
+
+
+def _network(study: StudyView) -> str:
+    network = study.setting("config", "network")
+    if not isinstance(network, Mapping):
+        return ""
+    width, depth = network.get("width"), network.get("depth")
+    dropout, normalization = network.get("dropout"), network.get("normalization")
+    parameters = network.get("parameters")
+    return _sentences(
+        [
+            "U-Net (Ronneberger et al. 2015)"
+            + (f" with {count(int(depth), 'pooling step')}" if depth is not None else "")
+            + (f" and {width} channels in the first block, doubled at each step" if width is not None else "")
+            + ".",
+            isinstance(dropout, Sequence)
+            and bool(dropout)
+            and f"Dropout from the first block to the bottleneck: {', '.join(f'{rate:g}' for rate in dropout)}.",
+            normalization is not None
+            and ("No normalisation." if normalization == "none" else f"{str(normalization).title()} normalisation."),
+            network.get("initialization") in INITIALIZATION
+            and f"Initial weights: {INITIALIZATION[network['initialization']]}.",
+            parameters is not None and f"{int(parameters):,} parameters.",
+        ]
+    )
+
+
+def _training(study: StudyView) -> str:
+    training = study.setting("config", "training")
+    if not isinstance(training, Mapping):
+        return ""
+    optimizer = training.get("optimizer")
+    monitor = training.get("monitor", "loss")
+    factor, plateau, stop = (training.get(key) for key in ("plateau_factor", "plateau_patience", "stop_patience"))
+    seeds = sorted(study.scores["seed"].unique())
+    words = ", ".join(
+        part
+        for part in (
+            OPTIMIZERS.get(str(optimizer), str(optimizer)) if optimizer else "",
+            f"momentum {training['momentum']:g}" if optimizer == "sgd" and "momentum" in training else "",
+            f"learning rate {training['learning_rate']:g}" if "learning_rate" in training else "",
+            f"weight decay {training['weight_decay']:g}" if training.get("weight_decay") else "",
+            f"batches of {training['batch_size']}" if "batch_size" in training else "",
+            f"at most {count(int(training['epochs']), 'epoch')}" if "epochs" in training else "",
+        )
+        if part
+    )
+    return _sentences(
+        [
+            f"{words[:1].upper()}{words[1:]}." if words else None,
+            factor is not None
+            and plateau is not None
+            and f"The learning rate was multiplied by {factor:g} after {count(int(plateau), 'epoch')} without a better "
+            f"validation {monitor}.",
+            stop is not None and f"Training stopped after {count(int(stop), 'epoch')} without a better one.",
+            f"The weights of the epoch with the best validation {monitor} were kept.",
+            PRECISION.get(str(study.setting("machine", "precision"))),
+            AUGMENTATION.get(str(training.get("augmentation"))),
+            "Within a fold and seed every loss started from the same initial weights.",
+            f"{'Seed' if len(seeds) == 1 else 'Seeds'}: {enumeration([str(seed) for seed in seeds])}.",
+        ]
+    )
+
+
+def _losses(study: StudyView) -> Passage:
+    entries = study.setting("losses")
+    described = []
+    for entry in entries if isinstance(entries, list) else []:
+        if not isinstance(entry, Mapping):
+            continue
+        parameters = entry.get("parameters") or {}
+        written = ", ".join(f"{name} = {value}" for name, value in parameters.items())
+        parts = [
+            str(entry.get("title") or entry.get("name") or ""),
+            str(entry.get("formula") or ""),
+            written or "default parameters",
+            str(entry.get("citation") or ""),
+        ]
+        described.append((str(entry.get("label", "")), "; ".join(part for part in parts if part)))
+    return Passage("Losses", "", tuple(described))
+
+
+def _metrics(analysis: Analysis) -> Passage:
+    metrics = [METRICS[name] for name in judged_metrics(analysis.summary["metric"])]
+    policies: dict[str, list[str]] = {}
+    for metric in metrics:
+        if metric.empty_policy:
+            policies.setdefault(metric.empty_policy, []).append(metric.title)
+    words = [f"{enumeration(titles)} where {policy}." for policy, titles in policies.items()]
+    definitions = [(metric.title, metric.definition) for metric in metrics]
+    return Passage("Metrics, per image", "", (*definitions, *([("Empty masks", " ".join(words))] if words else [])))
+
+
+def _statistics(study: StudyView, analysis: Analysis) -> str:
+    comparison = analysis.comparison
+    tests = sorted({str(test) for test in comparison["test"].dropna()})
+    resamples = study.setting("config", "resamples")
+    drawn = f" ({int(resamples):,} resamples)" if resamples is not None else ""
+    return _sentences(
+        [
+            "A patient's value is the mean over that patient's images"
+            + (" and seeds" if study.scores["seed"].nunique() > 1 else "")
+            + ", so that every patient weighs the same.",
+            f"Intervals are 95 % bias-corrected and accelerated (BCa) bootstrap intervals over patients{drawn}.",
+            bool(tests)
+            and f"Every pair of losses was compared over the patients that both were scored on: {enumeration(tests)}. "
+            "P values were corrected for the number of pairs by Holm's method within each metric; the effect size is "
+            "the matched-pairs rank-biserial correlation (-1 to 1; positive: the first loss's values are larger).",
+            "The probability of being the best is the share of bootstrap resamples in which a loss had the best mean.",
+            "The intervals reflect the choice of patients, not the chance in a network's training."
+            if study.scores["seed"].nunique() == 1
+            else None,
+        ]
+    )

@@ -1,0 +1,253 @@
+"""A study folder, read into plain tables."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import yaml
+
+from unifocal.problems import Problem, raise_if_any
+
+KNOWN_CASE_COLUMNS = frozenset(
+    {
+        "case",
+        "patient",
+        "fold",
+        "image",
+        "mask",
+        "height",
+        "width",
+        "foreground_percent",
+        "spacing_row_mm",
+        "spacing_column_mm",
+        "spacing_mm",
+    }
+)
+SCORE_COLUMNS = frozenset({"loss", "fold", "seed", "case", "patient", "label", "metric", "value"})
+CASE_COLUMNS = frozenset({"case", "patient"})
+MOST_CATEGORIES = 8
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training run.
+
+    Attributes:
+        loss: The loss's label.
+        fold: The fold that was held out, from 0.
+        seed: The run's seed.
+        status: `done` or `failed`.
+        reason: Why it failed; empty when it did not.
+        best_epoch: The epoch whose weights were kept.
+        seconds: How long it took.
+        history: One row per epoch; None when there is none to read.
+        folder: The run's folder.
+    """
+
+    loss: str
+    fold: int
+    seed: int
+    status: str
+    reason: str
+    best_epoch: int | None
+    seconds: float | None
+    history: pd.DataFrame | None
+    folder: Path
+
+    def prediction(self, case: str) -> Path:
+        """The file of a case's predicted mask."""
+        return self.folder / "predictions" / f"{case}.png"
+
+
+@dataclass(frozen=True)
+class StudyView:
+    """What a study folder says, before any analysis.
+
+    Attributes:
+        folder: The study folder.
+        settings: `study.yaml`; any key may be absent.
+        cases: `cases.csv`, names as text.
+        scores: `scores.csv`, names as text; an undefined value is NaN.
+        runs: Every run with a record, in the order of loss, fold and seed.
+        losses: The losses' labels in the order in which they were asked for.
+    """
+
+    folder: Path
+    settings: Mapping[str, Any]
+    cases: pd.DataFrame
+    scores: pd.DataFrame
+    runs: tuple[Run, ...]
+    losses: tuple[str, ...]
+
+    def setting(self, *keys: str) -> Any:
+        """The value under nested keys of `study.yaml`; None where any of them is absent."""
+        value: Any = self.settings
+        for key in keys:
+            if not isinstance(value, Mapping):
+                return None
+            value = value.get(key)
+        return value
+
+    @property
+    def is_phantom(self) -> bool:
+        """Whether no data were named, so that the built-in phantom was used."""
+        data = self.setting("config", "data")
+        return isinstance(data, Mapping) and data.get("folder") is None and data.get("images") is None
+
+    @property
+    def failed_runs(self) -> tuple[Run, ...]:
+        """The runs that have no scores."""
+        return tuple(run for run in self.runs if run.status != "done")
+
+    @property
+    def missing_runs(self) -> int:
+        """How many combinations of a loss, a fold and a seed, of those that occur, have no record."""
+        expected = {
+            (loss, fold, seed)
+            for loss in self.losses
+            for fold in {run.fold for run in self.runs}
+            for seed in {run.seed for run in self.runs}
+        }
+        return len(expected - {(run.loss, run.fold, run.seed) for run in self.runs})
+
+    @property
+    def categories(self) -> dict[str, tuple[str, ...]]:
+        """The categorical columns of `cases.csv` with their 2 to 8 values, most frequent first."""
+        found: dict[str, tuple[str, ...]] = {}
+        for column in self.cases.columns:
+            if column in KNOWN_CASE_COLUMNS:
+                continue
+            named = self.cases.loc[self.cases[column] != "", column].value_counts()
+            values = sorted(named.index, key=lambda value: (-named[value], value))
+            if 2 <= len(values) <= MOST_CATEGORIES:
+                found[str(column)] = tuple(values)
+        return found
+
+    def values(self, metric: str, label: int) -> pd.DataFrame:
+        """Each case's defined values of one metric and label: `loss, case, patient, value`, mean over seeds."""
+        chosen = self.scores[(self.scores["metric"] == metric) & (self.scores["label"] == label)]
+        grouped = chosen.dropna(subset="value").groupby(["loss", "case", "patient"], sort=True)
+        return grouped["value"].mean().reset_index()
+
+
+def read_study(folder: Path) -> StudyView:
+    """Read a study folder.
+
+    Args:
+        folder: A folder that `unifocal compare` wrote.
+
+    Raises:
+        InputError: If `study.yaml`, `cases.csv` or `scores.csv` is missing or cannot be read; every
+            such problem at once.
+    """
+    problems: list[Problem] = []
+    settings = _read_settings(folder / "study.yaml", problems)
+    cases = _read_table(folder / "cases.csv", CASE_COLUMNS, problems)
+    scores = _read_table(folder / "scores.csv", SCORE_COLUMNS, problems)
+    if "value" in scores:
+        scores = _with_numbers(folder / "scores.csv", scores, problems)
+    raise_if_any(problems)
+    runs = [_read_run(record) for record in sorted(folder.glob("runs/*/*/record.json"))]
+    losses = _ordered_losses(settings, scores, runs)
+    runs.sort(key=lambda run: (losses.index(run.loss), run.fold, run.seed))
+    return StudyView(folder, settings, cases, scores, tuple(runs), losses)
+
+
+def _read_settings(path: Path, problems: list[Problem]) -> Mapping[str, Any]:
+    remedy = "Give the folder that `unifocal compare` wrote, or run the comparison again"
+    if not path.is_file():
+        problems.append(Problem(str(path), "the file is missing", remedy))
+        return {}
+    try:
+        settings = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        problems.append(Problem(str(path), f"not readable as YAML: {error}", remedy))
+        return {}
+    if not isinstance(settings, Mapping):
+        problems.append(Problem(str(path), "holds no mapping of settings", remedy))
+        return {}
+    return settings
+
+
+def _read_table(path: Path, columns: frozenset[str], problems: list[Problem]) -> pd.DataFrame:
+    remedy = "Run the comparison again; it continues where it stopped"
+    if not path.is_file():
+        problems.append(Problem(str(path), "the file is missing", remedy))
+        return pd.DataFrame()
+    try:
+        # Text first: a case named 0009 or NA keeps its name.
+        table = pd.read_csv(path, dtype=str, keep_default_na=False)
+    except (ValueError, OSError) as error:
+        problems.append(Problem(str(path), f"not readable as a CSV table: {error}", remedy))
+        return pd.DataFrame()
+    missing = sorted(columns - set(table.columns))
+    if missing:
+        problems.append(Problem(str(path), f"lacks the columns {', '.join(missing)}", remedy))
+        return pd.DataFrame()
+    return table
+
+
+def _with_numbers(path: Path, scores: pd.DataFrame, problems: list[Problem]) -> pd.DataFrame:
+    try:
+        return scores.assign(
+            fold=pd.to_numeric(scores["fold"]).astype(int),
+            seed=pd.to_numeric(scores["seed"]).astype(int),
+            label=pd.to_numeric(scores["label"]).astype(int),
+            value=pd.to_numeric(scores["value"].replace("", None)).astype(float),
+        )
+    except (ValueError, TypeError) as error:
+        what = f"a number cannot be read: {error}"
+        problems.append(Problem(str(path), what, "Run the comparison again"))
+        return scores
+
+
+def _read_run(record: Path) -> Run:
+    folder = record.parent
+    try:
+        content = json.loads(record.read_text(encoding="utf-8"))
+        reason = str(content.get("reason") or "")
+        return Run(
+            loss=str(content["loss"]),
+            fold=int(content["fold"]),
+            seed=int(content["seed"]),
+            status=str(content["status"]),
+            reason=reason,
+            best_epoch=None if content.get("best_epoch") is None else int(content["best_epoch"]),
+            seconds=None if content.get("seconds") is None else float(content["seconds"]),
+            history=_read_history(folder / "history.csv"),
+            folder=folder,
+        )
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        reason = f"{record.name} cannot be read ({type(error).__name__}: {error})"
+        fold, seed = _numbers_in(folder.name)
+        return Run(folder.parent.name, fold, seed, "failed", reason, None, None, None, folder)
+
+
+def _numbers_in(name: str) -> tuple[int, int]:
+    """Fold and seed from a folder's name such as `fold-2-seed-0`; -1 where it does not tell."""
+    numbers = [int(part) for part in name.split("-") if part.isdigit()]
+    return (numbers[0], numbers[1]) if len(numbers) == 2 else (-1, -1)
+
+
+def _read_history(path: Path) -> pd.DataFrame | None:
+    try:
+        history = pd.read_csv(path)
+    except (ValueError, OSError):
+        return None
+    if "epoch" not in history or not len(history):
+        return None
+    return pd.DataFrame({name: pd.to_numeric(history[name], errors="coerce") for name in history})
+
+
+def _ordered_losses(settings: Mapping[str, Any], scores: pd.DataFrame, runs: list[Run]) -> tuple[str, ...]:
+    entries = settings.get("losses")
+    named = [
+        str(entry["label"])
+        for entry in (entries if isinstance(entries, list) else [])
+        if isinstance(entry, Mapping) and "label" in entry
+    ]
+    found = sorted({*map(str, scores["loss"].unique()), *(run.loss for run in runs)})
+    return tuple(dict.fromkeys([*named, *found]))

@@ -1,0 +1,179 @@
+"""The method says what the study recorded, and only that; reading a folder keeps names as they are."""
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+from conftest import Study
+from unifocal.reporting.cautions import cautions
+from unifocal.reporting.method import method_passages
+from unifocal.reporting.page import facts, ranking
+from unifocal.reporting.selection import choose_cases
+from unifocal.reporting.study import StudyView, read_study
+
+
+@cache
+def _view(folder: Path) -> StudyView:
+    return read_study(folder)
+
+
+def _words(study: Study, settings: dict[str, Any]) -> str:
+    passages = method_passages(replace(_view(study.folder), settings=settings), study.analysis)
+    return " ".join([part for p in passages for part in (p.title, p.text, *(" ".join(e) for e in p.entries))])
+
+
+def _settings(study: Study) -> dict[str, Any]:
+    loaded: dict[str, Any] = yaml.safe_load((study.folder / "study.yaml").read_text())
+    return loaded
+
+
+def _set(settings: dict[str, Any], path: str, value: Any) -> None:
+    *parents, last = path.split(".")
+    for parent in parents:
+        settings = settings[parent]
+    settings[last] = value
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "sentence"),
+    [
+        ("config.training.learning_rate", 0.0321, "learning rate 0.0321"),
+        ("config.training.optimizer", "sgd", "tochastic gradient descent"),
+        ("config.training.batch_size", 7, "batches of 7"),
+        ("config.training.epochs", 33, "at most 33 epochs"),
+        ("config.training.monitor", "dice", "best validation dice"),
+        ("config.training.augmentation", "none", "No augmentation was used"),
+        ("config.training.plateau_patience", 13, "after 13 epochs"),
+        ("config.preprocessing.size", [512, 800], "512 × 800 pixels (rows × columns)"),
+        ("config.preprocessing.intensity", "unit", "range 0 to 1"),
+        ("config.preprocessing.skull_strip", True, "Otsu"),
+        ("config.network.depth", 5, "5 pooling steps"),
+        ("config.network.parameters", 7_765_985, "7,765,985 parameters"),
+        ("config.network.normalization", "instance", "Instance normalisation"),
+        ("config.split.validation_share", 0.25, "25 % of the patients"),
+        ("config.resamples", 4321, "4,321 resamples"),
+        ("data.foreground_percent", 0.83, "0.83 % of the pixels"),
+        ("machine.precision", "bfloat16", "mixed precision (bfloat16)"),
+        ("data.hash", "cafe" * 16, "cafecafecafecafe."),
+        ("data.patients_known", False, "belong to the same patient"),
+        ("split.by", "image", "may stand in the training and in the test part"),
+        ("split.folds", [{}] * 7, "7 folds"),
+    ],
+)
+def test_each_setting_is_told_as_it_was(shared_study: Study, path: str, value: Any, sentence: str) -> None:
+    settings = _settings(shared_study)
+    assert sentence not in _words(shared_study, settings)
+    _set(settings, path, value)
+    assert sentence in _words(shared_study, settings)
+
+
+def _paths(settings: Any, prefix: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    if isinstance(settings, dict):
+        for key, value in settings.items():
+            yield (*prefix, key)
+            yield from _paths(value, (*prefix, key))
+
+
+def test_any_key_may_be_absent(shared_study: Study) -> None:
+    whole = _words(shared_study, _settings(shared_study))
+    for path in list(_paths(_settings(shared_study))):
+        settings = _settings(shared_study)
+        inner = settings
+        for key in path[:-1]:
+            inner = inner[key]
+        del inner[path[-1]]
+        words = _words(shared_study, settings)
+        assert "None" not in words
+        assert len(words) <= len(whole) + 10
+
+
+def test_without_settings_nothing_is_invented(shared_study: Study) -> None:
+    words = _words(shared_study, {})
+    for invented in ("U-Net", "Adam", "epoch", "resized", "augmented", "initial weights", "No patient stood"):
+        assert invented not in words
+    assert "Wilcoxon signed-rank" in words
+
+
+def test_losses_are_listed_with_what_the_study_says_of_them(shared_study: Study) -> None:
+    settings = _settings(shared_study)
+    settings["losses"][1] |= {"title": "Focal loss", "formula": "-(1-p)^γ log p", "citation": "Lin et al. 2017"}
+    words = _words(shared_study, settings)
+    assert "Focal loss; -(1-p)^γ log p; default parameters; Lin et al. 2017" in words
+    assert "gamma = 0.2" in words
+
+
+def test_a_whole_study_gets_no_caution_and_a_doubtful_one_does(shared_study: Study) -> None:
+    view = read_study(shared_study.folder)
+    assert cautions(view, shared_study.analysis) == []
+    settings = _settings(shared_study)
+    settings["split"]["by"] = "image"
+    settings["data"]["patients_known"] = False
+    settings["config"]["data"]["folder"] = None
+    doubtful = replace(view, settings=settings)
+    text = " ".join(cautions(doubtful, shared_study.analysis))
+    assert "same patient may stand in training and test" in text
+    assert "intervals are too narrow" in text
+    assert "built-in phantom" in text
+
+
+def test_the_ranking_places_means_between_their_bounds(shared_study: Study) -> None:
+    _, _, rows = ranking(shared_study.analysis)
+    table = shared_study.analysis.ranking
+    assert [row.loss for row in rows] == list(table["loss"])
+    for row, expected in zip(rows, table.to_dict("records"), strict=True):
+        assert 0 < row.left <= row.centre <= row.left + row.width < 100
+        assert float(row.mean) == pytest.approx(expected["mean"], abs=0.00051)
+    spans = table["upper"] - table["lower"]
+    assert np.corrcoef([row.width for row in rows], spans)[0, 1] == pytest.approx(1, abs=1e-3)
+    assert dict(facts(read_study(shared_study.folder), shared_study.analysis))["patients"] == "12"
+
+
+def test_names_that_look_like_numbers_or_nothing_are_kept(make_study: Callable[..., Study]) -> None:
+    names = ("0009", "NA", "1e3", "null")
+    study = make_study(patients=4, images_per_patient=1, folds=2, names=names, losses=("bce",))
+    view = read_study(study.folder)
+    assert list(view.cases["case"]) == list(names)
+    assert set(view.scores["case"]) == set(names)
+    assert view.scores["value"].dtype == float
+    shown = {choice.case for choice in choose_cases(view.values("dice", 1), view.cases, {})}
+    assert shown == set(names)
+
+
+def test_categories_are_the_columns_with_two_to_eight_values(make_study: Callable[..., Study]) -> None:
+    study = make_study(patients=12, images_per_patient=1, losses=("bce",))
+    path = study.folder / "cases.csv"
+    cases = pd.read_csv(path, dtype=str)
+    cases.assign(site="one", scanner=[f"s{i}" for i in range(12)], grade=["", *"IIIIIIVVVVV"]).to_csv(path, index=False)
+    categories = read_study(study.folder).categories
+    assert set(categories) == {"class", "plane", "grade"}
+    assert categories["grade"] == ("I", "V")
+
+
+def test_unreadable_records_count_as_failed(make_study: Callable[..., Study]) -> None:
+    study = make_study(losses=("bce", "focal"), patients=6)
+    run = study.folder / "runs" / "focal" / "fold-2-seed-0"
+    (run / "record.json").write_text("{", encoding="utf-8")
+    (study.folder / "runs" / "bce" / "fold-0-seed-0" / "history.csv").write_text("", encoding="utf-8")
+    view = read_study(study.folder)
+    (failed,) = view.failed_runs
+    assert (failed.loss, failed.fold, failed.seed) == ("focal", 2, 0)
+    assert "record.json cannot be read" in failed.reason
+    assert view.missing_runs == 0
+    assert [r.history is None for r in view.runs] == [True, False, False, False, False, True]
+
+
+def test_losses_keep_the_order_in_which_they_were_asked_for(make_study: Callable[..., Study]) -> None:
+    study = make_study(losses=("focal", "bce"), patients=6)
+    record = study.folder / "runs" / "focal" / "fold-2-seed-0" / "record.json"
+    other = Path(str(record.parent).replace("focal", "zeta"))
+    other.mkdir(parents=True)
+    (other / "record.json").write_text(json.dumps({"loss": "zeta", "fold": 0, "seed": 0, "status": "failed"}))
+    assert read_study(study.folder).losses == ("focal", "bce", "zeta")
