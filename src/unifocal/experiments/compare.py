@@ -1,21 +1,14 @@
 """`compare`: train with every loss on every fold, score every case, give the verdict."""
 
-import os
-import platform
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import torch
 
-from unifocal import __version__
-from unifocal.config.schema import LossConfig, StudyConfig, TrainingConfig
-from unifocal.data.check import CheckedData
-from unifocal.data.splits import Fold, draw_folds, people_of, split_hash
+from unifocal.config.schema import StudyConfig, TrainingConfig
+from unifocal.data.splits import Fold, draw_folds
 from unifocal.experiments.folder import (
     RunKey,
     check_out,
@@ -26,24 +19,21 @@ from unifocal.experiments.folder import (
     write_yaml,
 )
 from unifocal.experiments.inputs import (
-    foreground_percent,
     load_data,
     loss_problems,
+    people_in,
     prepared_for,
     refuse_unusable_losses,
 )
 from unifocal.experiments.pool import execute_all
 from unifocal.experiments.prepare import Prepared, prepare
 from unifocal.experiments.progress import Reporter
-from unifocal.experiments.run import RunTask, build_network
-from unifocal.losses import describe
+from unifocal.experiments.record import bundle_details, cases_table, describe_study, identity_of, jobs_of
+from unifocal.experiments.run import RunTask
 from unifocal.metrics import METRICS
 from unifocal.problems import InputError, Problem, WorkFailedError
 from unifocal.reporting import write_report
 from unifocal.statistics import Analysis, analyse
-from unifocal.training.fit import choose_precision
-
-LIBRARIES = ("torch", "lightning", "batchgeneratorsv2", "numpy", "scipy", "scikit-image", "pandas", "pillow")
 
 
 class StudyFailedError(WorkFailedError):
@@ -91,13 +81,14 @@ def compare(config: StudyConfig, *, command: str, reporter: Reporter) -> StudyOu
     )
     prepared = prepared_for(checked, config.out / "prepared")
     refuse_unusable_losses(config.losses, prepared.out_channels)
-    folds = _draw(checked, config)
-    identity = _identity(config, checked, folds)
+    split = config.split
+    folds = draw_folds(people_in(checked), folds=split.folds, validation_share=split.validation_share, seed=split.seed)
+    identity = identity_of(config, checked, folds)
     earlier = refuse_other_study(config.out, identity)
     with lock_study(config.out):
-        settings = earlier or _settings(config, checked, folds, identity, command)
+        settings = earlier or describe_study(config, checked, folds, identity, command)
         if earlier is None:
-            write_table(config.out / "cases.csv", _cases_table(checked, folds))
+            write_table(config.out / "cases.csv", cases_table(checked, folds))
             write_yaml(config.out / "study.yaml", settings)
         records = _run_all(config, _tasks(config, prepared, folds, settings), prepared, reporter)
         return _conclude(config, records, reporter)
@@ -113,107 +104,6 @@ def conclude(folder: Path, *, metric: str, label: int | None, resamples: int, or
     write_table(folder / "pooled.csv", analysis.pooled)
     write_table(folder / "comparison.csv", analysis.comparison)
     return analysis
-
-
-def _draw(checked: CheckedData, config: StudyConfig) -> tuple[Fold, ...]:
-    cases = checked.dataset.cases
-    people = people_of(
-        [case.patient for case in cases], [fact.foreground_share for fact in checked.facts],
-        [case.attributes for case in cases],
-    )  # fmt: skip
-    split = config.split
-    return draw_folds(people, folds=split.folds, validation_share=split.validation_share, seed=split.seed)
-
-
-def _identity(config: StudyConfig, checked: CheckedData, folds: Sequence[Fold]) -> dict[str, Any]:
-    asked = config.model_dump(mode="json", include={"preprocessing", "network", "training", "losses", "seeds"})
-    asked["losses"] = ", ".join(loss.label for loss in config.losses)
-    asked["labels"] = list(checked.labels)
-    if config.data.is_phantom:
-        asked["phantom"] = {"patients": config.data.phantom_patients, "seed": config.data.phantom_seed}
-    return asked | {"data_hash": checked.content_hash, "split_hash": split_hash(folds)}
-
-
-def _settings(
-    config: StudyConfig, checked: CheckedData, folds: Sequence[Fold], identity: dict[str, Any], command: str
-) -> dict[str, Any]:
-    jobs = _jobs(config)
-    threads = config.training.threads or max(1, _cores() // jobs)
-    prepared = prepared_for(checked, config.out)
-    network = build_network(prepared, config.network, seed=0)
-    cases = checked.dataset.cases
-    kinds = pd.Series([case.attributes.get("class", "") for case in cases]).value_counts().to_dict()
-    return {
-        "unifocal": __version__,
-        "command": command,
-        "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "versions": {"python": platform.python_version()} | {name: _version(name) for name in LIBRARIES},
-        "machine": {
-            "system": platform.platform(),
-            "processor": platform.processor() or platform.machine(),
-            "cores": _cores(),
-            "accelerator": torch.cuda.get_device_name() if torch.cuda.is_available() else "none",
-            "threads_per_run": threads,
-            "precision": choose_precision(config.training.precision),
-        },
-        "data": {
-            "name": "built-in phantom" if config.data.is_phantom else _data_name(config),
-            "folder": str(config.data.folder or config.data.images or config.out / "phantom"),
-            "cases": len(cases),
-            "patients": len({case.patient for case in cases}),
-            "patients_known": checked.dataset.patients_known,
-            "labels": list(checked.labels),
-            "channels": checked.channels,
-            "spacing_known": all(case.spacing_mm is not None for case in cases),
-            "foreground_percent": foreground_percent(checked),
-            "black_and_white": checked.coding.is_black_and_white,
-            "mask_threshold": checked.coding.threshold,
-            "classes": {} if set(kinds) == {""} else kinds,
-            "hash": checked.content_hash,
-        },
-        "config": config.model_dump(mode="json")
-        | {
-            "network": config.network.model_dump(mode="json")
-            | {
-                "in_channels": prepared.channels,
-                "out_channels": prepared.out_channels,
-                "parameters": sum(weight.numel() for weight in network.parameters()),
-            }
-        },
-        "losses": [_describe_loss(loss) for loss in config.losses],
-        "split": {"by": "patient", "hash": split_hash(folds), "folds": [fold.as_dict() for fold in folds]},
-        "identity": identity,
-    }
-
-
-def _describe_loss(loss: LossConfig) -> dict[str, Any]:
-    known = loss.model_dump(mode="json") | {"label": loss.label}
-    if ":" in loss.name:
-        return known
-    member = describe(loss.name)
-    citation = f"{member.paper.citation}. doi:{member.paper.doi}"
-    return known | {"title": member.title, "formula": member.formula, "citation": citation}
-
-
-def _cases_table(checked: CheckedData, folds: Sequence[Fold]) -> pd.DataFrame:
-    fold_of = {patient: index for index, fold in enumerate(folds) for patient in fold.test}
-    rows = []
-    for case, fact in zip(checked.dataset.cases, checked.facts, strict=True):
-        spacing_row, spacing_column = case.spacing_mm or (None, None)
-        known: dict[str, Any] = {
-            "case": case.name,
-            "patient": case.patient,
-            "fold": fold_of[case.patient],
-            "image": str(case.image.resolve()),
-            "mask": str(case.mask.resolve() if case.mask else ""),
-            "height": fact.size[0],
-            "width": fact.size[1],
-            "foreground_percent": round(100 * fact.foreground_share, 4),
-            "spacing_row_mm": spacing_row,
-            "spacing_column_mm": spacing_column,
-        }
-        rows.append(known | {key: value for key, value in case.attributes.items() if key not in known})
-    return pd.DataFrame(rows)
 
 
 def _tasks(config: StudyConfig, prepared: Prepared, folds: Sequence[Fold], settings: dict[str, Any]) -> list[RunTask]:
@@ -247,18 +137,6 @@ def _tasks(config: StudyConfig, prepared: Prepared, folds: Sequence[Fold], setti
     ]
 
 
-def bundle_details(config: Any, prepared: Prepared, loss: str) -> dict[str, Any]:
-    """What a weights file tells: how its input is prepared, what its output means, how it was trained."""
-    return {
-        "unifocal": __version__,
-        "loss": loss,
-        "labels": list(prepared.labels),
-        "black_and_white": prepared.coding.is_black_and_white,
-        "preprocessing": config.preprocessing.model_dump(mode="json"),
-        "training": config.training.model_dump(mode="json"),
-    }
-
-
 def _run_all(
     config: StudyConfig, tasks: Sequence[RunTask], prepared: Prepared, reporter: Reporter
 ) -> list[dict[str, Any]]:
@@ -272,7 +150,7 @@ def _run_all(
     epochs = config.training.epochs
     trained = {task.key: _trained(task.folder) for task in open_tasks}
     done = epochs * (len(tasks) - len(open_tasks)) + sum(trained.values())
-    jobs = min(_jobs(config), len(open_tasks))
+    jobs = min(jobs_of(config), len(open_tasks))
     reporter.say(f"{len(open_tasks)} of {len(tasks)} runs to do, {jobs} at once, at most {epochs} epochs each")
     reporter.stage("Training (epochs)", epochs * len(tasks), done)
     for record in execute_all(open_tasks, jobs=jobs, reporter=reporter):
@@ -312,24 +190,3 @@ def _trained(folder: Path) -> int:
         return len(pd.read_csv(folder / "history.csv"))
     except (OSError, pd.errors.EmptyDataError):
         return 0
-
-
-def _jobs(config: StudyConfig) -> int:
-    runs = len(config.losses) * config.split.folds * len(config.seeds)
-    return min(config.jobs or (1 if torch.cuda.is_available() else _cores()), runs)
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _data_name(config: StudyConfig) -> str:
-    folder = config.data.folder or config.data.images
-    return folder.resolve().name if folder else ""
-
-
-def _version(name: str) -> str:
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return "not installed"

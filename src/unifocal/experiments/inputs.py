@@ -6,6 +6,7 @@ from unifocal.config.schema import DataConfig, LossConfig, ModelConfig
 from unifocal.data.check import CheckedData, load_and_check
 from unifocal.data.folder import Layout, find_layout
 from unifocal.data.phantom import write_phantom
+from unifocal.data.splits import Person, people_of
 from unifocal.experiments.folder import slug
 from unifocal.experiments.prepare import Prepared
 from unifocal.experiments.progress import Reporter
@@ -101,6 +102,16 @@ def prepared_for(checked: CheckedData, folder: Path) -> Prepared:
         channels=checked.channels,
         labels=checked.labels,
         coding=checked.coding,
+    )
+
+
+def people_in(checked: CheckedData) -> tuple[Person, ...]:
+    """The patients of checked data, as the split wants them."""
+    cases = checked.dataset.cases
+    return people_of(
+        [case.patient for case in cases],
+        [fact.foreground_share for fact in checked.facts],
+        [case.attributes for case in cases],
     )
 
 

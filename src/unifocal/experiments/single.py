@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 
 from unifocal.config.schema import TrainConfig, TrainingConfig
-from unifocal.data.splits import people_of, split_off
-from unifocal.experiments.compare import bundle_details
+from unifocal.data.splits import split_off
 from unifocal.experiments.folder import check_out, lock_study, read_record, refuse_other_study, write_json, write_yaml
-from unifocal.experiments.inputs import load_data, loss_problems, prepared_for, refuse_unusable_losses
+from unifocal.experiments.inputs import load_data, loss_problems, people_in, prepared_for, refuse_unusable_losses
 from unifocal.experiments.prepare import prepare
 from unifocal.experiments.progress import Reporter
+from unifocal.experiments.record import bundle_details
 from unifocal.experiments.run import build_network, prepare_worker
 from unifocal.losses import create
 from unifocal.models import save_bundle
@@ -55,13 +55,8 @@ def train(config: TrainConfig, *, command: str, reporter: Reporter) -> TrainOutc
     prepared = prepared_for(checked, config.out / "prepared")
     refuse_unusable_losses((config.loss,), prepared.out_channels)
     cases = prepared.cases
-    people = people_of(
-        [case.patient for case in cases],
-        [fact.foreground_share for fact in checked.facts],
-        [case.attributes for case in cases],
-    )
     random = np.random.default_rng(derive_seed(config.seed, "validation"))
-    kept, apart = split_off(people, share=config.validation_share, random=random)
+    kept, apart = split_off(people_in(checked), share=config.validation_share, random=random)
     identity = config.model_dump(mode="json", exclude={"data", "out"}) | {
         "loss": config.loss.label,
         "data_hash": checked.content_hash,

@@ -1,0 +1,151 @@
+"""What `study.yaml` and `cases.csv` say: everything resolved, and what makes a study that study."""
+
+import os
+import platform
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+import pandas as pd
+import torch
+
+from unifocal import __version__
+from unifocal.config.schema import LossConfig, ModelConfig, StudyConfig
+from unifocal.data.check import CheckedData
+from unifocal.data.splits import Fold, split_hash
+from unifocal.experiments.inputs import foreground_percent, prepared_for
+from unifocal.experiments.prepare import Prepared
+from unifocal.experiments.run import build_network
+from unifocal.losses import describe
+from unifocal.training.fit import choose_precision
+
+LIBRARIES = ("torch", "lightning", "batchgeneratorsv2", "numpy", "scipy", "scikit-image", "pandas", "pillow")
+
+
+def describe_study(
+    config: StudyConfig, checked: CheckedData, folds: Sequence[Fold], identity: dict[str, Any], command: str
+) -> dict[str, Any]:
+    """All of `study.yaml`, in its order."""
+    jobs = jobs_of(config)
+    threads = config.training.threads or max(1, _cores() // jobs)
+    prepared = prepared_for(checked, config.out)
+    network = build_network(prepared, config.network, seed=0)
+    cases = checked.dataset.cases
+    kinds = pd.Series([case.attributes.get("class", "") for case in cases]).value_counts().to_dict()
+    return {
+        "unifocal": __version__,
+        "command": command,
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "versions": {"python": platform.python_version()} | {name: _version(name) for name in LIBRARIES},
+        "machine": {
+            "system": platform.platform(),
+            "processor": platform.processor() or platform.machine(),
+            "cores": _cores(),
+            "accelerator": torch.cuda.get_device_name() if torch.cuda.is_available() else "none",
+            "threads_per_run": threads,
+            "precision": choose_precision(config.training.precision),
+        },
+        "data": {
+            "name": "built-in phantom" if config.data.is_phantom else _data_name(config),
+            "folder": str(config.data.folder or config.data.images or config.out / "phantom"),
+            "cases": len(cases),
+            "patients": len({case.patient for case in cases}),
+            "patients_known": checked.dataset.patients_known,
+            "labels": list(checked.labels),
+            "channels": checked.channels,
+            "spacing_known": all(case.spacing_mm is not None for case in cases),
+            "foreground_percent": foreground_percent(checked),
+            "black_and_white": checked.coding.is_black_and_white,
+            "mask_threshold": checked.coding.threshold,
+            "classes": {} if set(kinds) == {""} else kinds,
+            "hash": checked.content_hash,
+        },
+        "config": config.model_dump(mode="json")
+        | {
+            "network": config.network.model_dump(mode="json")
+            | {
+                "in_channels": prepared.channels,
+                "out_channels": prepared.out_channels,
+                "parameters": sum(weight.numel() for weight in network.parameters()),
+            }
+        },
+        "losses": [_describe_loss(loss) for loss in config.losses],
+        "split": {"by": "patient", "hash": split_hash(folds), "folds": [fold.as_dict() for fold in folds]},
+        "identity": identity,
+    }
+
+
+def identity_of(config: StudyConfig, checked: CheckedData, folds: Sequence[Fold]) -> dict[str, Any]:
+    """What must agree for a command to continue a study: settings, data and split; not paths, not `--jobs`."""
+    asked = config.model_dump(mode="json", include={"preprocessing", "network", "training", "losses", "seeds"})
+    asked["losses"] = ", ".join(loss.label for loss in config.losses)
+    asked["labels"] = list(checked.labels)
+    if config.data.is_phantom:
+        asked["phantom"] = {"patients": config.data.phantom_patients, "seed": config.data.phantom_seed}
+    return asked | {"data_hash": checked.content_hash, "split_hash": split_hash(folds)}
+
+
+def cases_table(checked: CheckedData, folds: Sequence[Fold]) -> pd.DataFrame:
+    """All of `cases.csv`: each case with the fold that tests it."""
+    fold_of = {patient: index for index, fold in enumerate(folds) for patient in fold.test}
+    rows = []
+    for case, fact in zip(checked.dataset.cases, checked.facts, strict=True):
+        spacing_row, spacing_column = case.spacing_mm or (None, None)
+        known: dict[str, Any] = {
+            "case": case.name,
+            "patient": case.patient,
+            "fold": fold_of[case.patient],
+            "image": str(case.image.resolve()),
+            "mask": str(case.mask.resolve() if case.mask else ""),
+            "height": fact.size[0],
+            "width": fact.size[1],
+            "foreground_percent": round(100 * fact.foreground_share, 4),
+            "spacing_row_mm": spacing_row,
+            "spacing_column_mm": spacing_column,
+        }
+        rows.append(known | {key: value for key, value in case.attributes.items() if key not in known})
+    return pd.DataFrame(rows)
+
+
+def bundle_details(config: ModelConfig, prepared: Prepared, loss: str) -> dict[str, Any]:
+    """What a weights file tells: how its input is prepared, what its output means, how it was trained."""
+    return {
+        "unifocal": __version__,
+        "loss": loss,
+        "labels": list(prepared.labels),
+        "black_and_white": prepared.coding.is_black_and_white,
+        "preprocessing": config.preprocessing.model_dump(mode="json"),
+        "training": config.training.model_dump(mode="json"),
+    }
+
+
+def _describe_loss(loss: LossConfig) -> dict[str, Any]:
+    known = loss.model_dump(mode="json") | {"label": loss.label}
+    if ":" in loss.name:
+        return known
+    member = describe(loss.name)
+    citation = f"{member.paper.citation}. doi:{member.paper.doi}"
+    return known | {"title": member.title, "formula": member.formula, "citation": citation}
+
+
+def jobs_of(config: StudyConfig) -> int:
+    """How many runs at once: as asked, else one per core, or one on a GPU."""
+    runs = len(config.losses) * config.split.folds * len(config.seeds)
+    return min(config.jobs or (1 if torch.cuda.is_available() else _cores()), runs)
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _data_name(config: StudyConfig) -> str:
+    folder = config.data.folder or config.data.images
+    return folder.resolve().name if folder else ""
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "not installed"
