@@ -172,7 +172,7 @@ def _write_run(
             for score in score_case(case["truth"].astype(np.uint8), prediction.astype(np.uint8), labels=[1])
         ]
     _write_history(run, recipe.epochs + fold, rng)
-    best = recipe.epochs - 2
+    best = recipe.epochs - 4
     record = {"loss": loss, "fold": fold, "seed": 0, "status": "done", "reason": "", "best_epoch": best}
     (run / "record.json").write_text(json.dumps(record | {"seconds": 12.5}))
     return pd.DataFrame(rows)

@@ -124,6 +124,17 @@ def test_a_whole_study_gets_no_caution_and_a_doubtful_one_does(shared_study: Stu
     assert "built-in phantom" in text
 
 
+def test_runs_that_were_best_at_their_end_are_a_caution(shared_study: Study) -> None:
+    view = read_study(shared_study.folder)
+    late = tuple(replace(run, best_epoch=11 if run.loss == "bce" and run.fold < 2 else 3) for run in view.runs)
+    settings = _settings(shared_study)
+    settings["config"]["training"]["epochs"] = 12
+    (words,) = cautions(replace(view, runs=late, settings=settings), shared_study.analysis)
+    assert "bce: 2 of 3 runs" in words
+    settings["config"]["training"]["epochs"] = 100
+    assert cautions(replace(view, runs=late, settings=settings), shared_study.analysis) == []
+
+
 def test_the_ranking_places_means_between_their_bounds(shared_study: Study) -> None:
     _, _, rows = ranking(shared_study.analysis)
     table = shared_study.analysis.ranking

@@ -8,7 +8,7 @@ FEW_PATIENTS = 6
 
 
 def cautions(study: StudyView, analysis: Analysis) -> list[str]:
-    """Sentences about failed runs, undefined scores, and doubts about patients and split."""
+    """Sentences about failed or unfinished runs, undefined scores, and doubts about patients and split."""
     patients = study.cases["patient"].nunique()
     failed, missing = len(study.failed_runs), study.missing_runs
     metric, label = analysis.verdict.metric, analysis.verdict.label
@@ -16,12 +16,17 @@ def cautions(study: StudyView, analysis: Analysis) -> list[str]:
     undefined = int(main["n_undefined"].sum()) if len(main) else 0
     scores = study.scores[(study.scores["metric"] == metric) & (study.scores["label"] == label)]
     unequal = len({frozenset(cases) for _, cases in scores.groupby("loss")["case"]}) > 1
+    improving = ", ".join(f"{loss}: {runs}" for loss, runs in study.still_improving.items())
     folds = study.scores["fold"].nunique()
     return [
         words
         for words, applies in (
             (f"{count(failed, 'run')} of {len(study.runs)} failed; see Failed runs below.", failed > 0),
             (f"{count(missing, 'run')} left no record; the comparison is not complete.", missing > 0),
+            (
+                f"Training was still improving when it ended ({improving}): more epochs may change the ranking.",
+                improving != "",
+            ),
             ("The losses were not scored on the same cases.", unequal),
             (f"{count(undefined, 'score')} of the main metric could not be defined and count nowhere.", undefined > 0),
             (f"Only {count(patients, 'patient')}: hardly anything can be told apart.", patients < FEW_PATIENTS),

@@ -114,6 +114,21 @@ class StudyView:
         return len(expected - {(run.loss, run.fold, run.seed) for run in self.runs})
 
     @property
+    def still_improving(self) -> dict[str, str]:
+        """The losses of which a third of the runs or more were best in the last tenth of the epochs they had.
+
+        Each with how many runs those are, as `2 of 5 runs`.
+        """
+        epochs = self.setting("config", "training", "epochs")
+        found = {}
+        for loss in self.losses:
+            runs = [run for run in self.runs if run.loss == loss and run.best_epoch is not None]
+            late = [run for run in runs if isinstance(epochs, int) and (run.best_epoch or 0) + 1 > 0.9 * epochs]
+            if late and 3 * len(late) >= len(runs):
+                found[loss] = f"{len(late)} of {len(runs)} runs"
+        return found
+
+    @property
     def categories(self) -> dict[str, tuple[str, ...]]:
         """The categorical columns of `cases.csv` with their 2 to 8 values, most frequent first."""
         found: dict[str, tuple[str, ...]] = {}
