@@ -1,5 +1,6 @@
 """Training: it learns, it repeats, it goes on exactly where it was stopped."""
 
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -87,6 +88,20 @@ def test_killed_between_the_last_epoch_and_the_end(samples: Samples, tmp_path: P
         run(samples, tmp_path / "b", epochs=2, kill_after=1)
     assert same(undisturbed, run(samples, tmp_path / "b", epochs=2))
     assert len(history(tmp_path / "b")) == 2
+
+
+def test_an_interruption_stays_one_and_the_next_is_heard_too(samples: Samples, tmp_path: Path) -> None:
+    def interrupt(_record: EpochRecord) -> None:
+        signal.raise_signal(signal.SIGINT)
+
+    handler = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        fit(
+            UNet(1, 1, width=4, depth=2), create("bce"), samples, train=range(8), validation=range(8, 12),
+            settings=TrainingConfig(epochs=2), seed=0, folder=tmp_path, on_epoch=interrupt,
+        )  # fmt: skip
+    assert signal.getsignal(signal.SIGINT) is handler
+    assert (tmp_path / "state.ckpt").is_file()
 
 
 def test_a_damaged_state_file_starts_anew(samples: Samples, tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Train one network with one loss on one fold, from the first epoch or from where it was killed."""
 
 import logging
+import signal
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -147,7 +148,15 @@ def _train(
             deterministic="warn",
             default_root_dir=keeper.folder,
         )
-        trainer.fit(module, batches, validation_batches, ckpt_path=keeper.state_file if resume else None)
+        handler = signal.getsignal(signal.SIGINT)
+        try:
+            trainer.fit(module, batches, validation_batches, ckpt_path=keeper.state_file if resume else None)
+        except SystemExit:
+            # Lightning turns an interruption into an exit with code 1 and leaves further ones ignored.
+            if not trainer.interrupted:
+                raise
+            signal.signal(signal.SIGINT, handler)
+            raise KeyboardInterrupt from None
 
 
 def _readable_state(path: Path) -> dict[str, Any] | None:
