@@ -5,7 +5,8 @@ from types import TracebackType
 from typing import Protocol, Self
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
+from rich.table import Column
 
 
 class Reporter(Protocol):
@@ -35,11 +36,18 @@ class ConsoleReporter:
         self.total = self.done = self.skipped = 0
         self.started = self.spoken = time.monotonic()
         self.task: TaskID | None = None
+        fixed, rest = Column(no_wrap=True), Column(ratio=1, no_wrap=True, overflow="ellipsis")
         self.bar = Progress(
-            TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
-            TextColumn("{task.fields[left]}"), TextColumn("[dim]{task.fields[note]}"),
-            console=self.console, disable=not self.console.is_terminal, transient=True,
-        )  # fmt: skip
+            TextColumn("{task.description}", table_column=fixed),
+            BarColumn(bar_width=16),
+            MofNCompleteColumn(table_column=fixed),
+            TextColumn("{task.fields[left]}", table_column=fixed),
+            TextColumn("[dim]{task.fields[note]}", table_column=rest),
+            console=self.console,
+            disable=not self.console.is_terminal,
+            transient=True,
+            expand=True,
+        )
 
     def __enter__(self) -> Self:
         self.bar.start()
