@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -147,7 +148,7 @@ def test_a_loss_of_ones_own_and_one_that_fails(phantom: Path, tmp_path: Path, un
         )
     finally:
         sys.path.remove(str(tmp_path))
-    assert code == 0
+    assert code == 1
     assert "2 runs failed" in out
     assert "the loss became nan" in out
     scores = pd.read_csv(tmp_path / "s" / "scores.csv")
@@ -182,17 +183,21 @@ def test_without_data_the_phantom_is_made_and_its_settings_count(tmp_path: Path,
     arguments = ("compare", "--out", tmp_path / "s", "--jobs", "1", *TINY, "--losses", "bce", "--epochs", "1")
     settings = ("--set", "data.phantom_patients=4")
     assert unifocal(*arguments, *settings)[0] == 0
-    assert len(set(pd.read_csv(tmp_path / "s" / "phantom" / "cases.csv")["patient"])) == 4
+    assert len(set(pd.read_csv(tmp_path / "s" / "phantom-4-0-128" / "cases.csv")["patient"])) == 4
     code, _, err = unifocal(*arguments, "--set", "data.phantom_patients=5")
     assert code == 2
-    assert "phantom.patients" in err
+    assert "other data than this phantom" in err
+    assert [path.name for path in (tmp_path / "s").glob("phantom*")] == ["phantom-4-0-128"]
+    code, _, err = unifocal("compare", "--out", tmp_path / "t", "--folds", "9", "--set", "data.phantom_patients=4")
+    assert code == 2
+    assert not (tmp_path / "t").exists()
 
 
 def test_a_study_of_other_data_is_not_mixed_with_the_phantom(study: Path, unifocal: Call) -> None:
     code, _, err = unifocal("compare", "--out", study, *TINY)
     assert code == 2
-    assert "other data than the phantom" in err
-    assert not (study / "phantom").exists()
+    assert "other data than this phantom" in err
+    assert not list(study.glob("phantom*"))
 
 
 def test_when_every_run_fails_the_study_says_so(phantom: Path, tmp_path: Path, unifocal: Call) -> None:
@@ -212,3 +217,50 @@ def test_when_every_run_fails_the_study_says_so(phantom: Path, tmp_path: Path, u
     assert code == 1
     assert "every run failed" in err
     assert "Traceback" not in err
+
+
+@pytest.mark.parametrize("flag", [("--spacing", "0.5"), ("--mask-threshold", "128")])
+def test_what_changes_the_scores_makes_another_study(
+    study: Path, phantom: Path, unifocal: Call, flag: tuple[str, str]
+) -> None:
+    before = (study / "scores.csv").read_bytes()
+    code, _, err = unifocal("compare", "--data", phantom, "--out", study, *TINY, *flag)
+    assert code == 2
+    assert "spacing_mm" in err or "mask_coding" in err
+    assert (study / "scores.csv").read_bytes() == before
+
+
+def test_jobs_do_not_change_the_settings_that_scores_depend_on(phantom: Path, tmp_path: Path) -> None:
+    from unifocal.config.schema import DataConfig, StudyConfig
+    from unifocal.data.check import load_and_check
+    from unifocal.experiments.inputs import layout_of
+    from unifocal.experiments.record import describe_study
+
+    checked = load_and_check(layout_of(DataConfig(folder=phantom)))
+    described = [
+        describe_study(StudyConfig(out=tmp_path, jobs=jobs, data={"folder": phantom}), checked, (), {}, "")["machine"]
+        for jobs in (1, 2)
+    ]
+    assert described[0] == described[1]
+
+
+@pytest.mark.parametrize("damage", [b"{}", b"[]", b'{"status": "done"}', b"\xff\xfe"])
+def test_a_damaged_record_means_an_unfinished_run(
+    study: Path, phantom: Path, tmp_path: Path, unifocal: Call, damage: bytes
+) -> None:
+    shutil.copytree(study, tmp_path / "s")
+    place = tmp_path / "s" / "runs" / "bce" / "fold-0-seed-0"
+    (place / "record.json").write_bytes(damage)
+    (tmp_path / "s" / "runs" / "bce" / "fold-1-seed-0" / "scores.csv").unlink()
+    assert unifocal("compare", "--data", phantom, "--out", tmp_path / "s", "--jobs", "1", *TINY)[0] == 0
+    assert (tmp_path / "s" / "scores.csv").read_bytes() == (study / "scores.csv").read_bytes()
+
+
+def test_columns_called_like_ours_do_no_harm(phantom: Path, tmp_path: Path, unifocal: Call) -> None:
+    shutil.copytree(phantom, tmp_path / "d")
+    table = pd.read_csv(tmp_path / "d" / "cases.csv", dtype=str)
+    for column in ("loss", "value", "fold", "label", "metric", "image"):
+        table[column] = ["a", "b"] * (len(table) // 2)
+    table.to_csv(tmp_path / "d" / "cases.csv", index=False)
+    arguments = ("--jobs", "1", *TINY, "--losses", "bce", "--epochs", "1")
+    assert unifocal("compare", "--data", tmp_path / "d", "--out", tmp_path / "s", *arguments)[0] == 0

@@ -188,6 +188,13 @@ def test_ten_planted_faults_give_one_message_with_all_ten(phantom: Path, tmp_pat
         (("--masks", "nowhere"), ["nowhere"]),
         (("--patient-pattern", "("), ["pattern"]),
         (("--spacing", "-1"), ["spacing"]),
+        (("--spacing", "nan"), ["spacing"]),
+        (("--set", "data.spacing_mm=[null,1]"), ["spacing"]),
+        (("--losses", "bce,cross_entropy"), ["twice"]),
+        (("--losses", "focal(gamma=2,gamma=3)"), ["gamma twice"]),
+        (("--seeds", "0,0"), ["seeds"]),
+        (("--set", "metric=true_positives"), ["true_positives"]),
+        (("--set", "metric=brier"), ["brier"]),
     ],
 )
 def test_bad_settings_are_named_and_nothing_is_written(
@@ -237,3 +244,65 @@ def test_spacing_known_for_some_images_only_is_refused(phantom: Path, tmp_path: 
     assert code == 2
     assert table["case"].iloc[-1] in err
     assert not (tmp_path / "s").exists()
+
+
+def test_predict_and_evaluate_never_write_over_what_is_not_theirs(
+    model: Path, phantom: Path, tmp_path: Path, unifocal: Call
+) -> None:
+    for name in ("masks", "study"):
+        shutil.copytree(phantom / "masks", tmp_path / name / "masks")
+    (tmp_path / "study" / "study.yaml").write_text("a: study")
+    (tmp_path / "study" / "scores.csv").write_text("precious")
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    assert unifocal("predict", "--model", model, "--images", phantom / "images", "--out", tmp_path / "masks")[0] == 2
+    shutil.copytree(phantom / "masks", tmp_path / "predicted")
+    arguments = ("--truth", phantom / "masks", "--pred", tmp_path / "predicted")
+    assert unifocal("evaluate", *arguments, "--out", tmp_path / "study")[0] == 2
+    assert before == {path: path.read_bytes() for path in before}
+
+
+def test_predicting_again_leaves_no_stale_masks(model: Path, phantom: Path, tmp_path: Path, unifocal: Call) -> None:
+    one = min((phantom / "images").iterdir())
+    for images in (phantom / "images", one):
+        assert unifocal("predict", "--model", model, "--images", images, "--out", tmp_path / "p")[0] == 0
+    assert [path.stem for path in (tmp_path / "p" / "masks").iterdir()] == [one.stem]
+
+
+def test_a_training_whose_split_changed_is_another_one(
+    model: Path, phantom: Path, tmp_path: Path, unifocal: Call
+) -> None:
+    shutil.copytree(phantom, tmp_path / "d")
+    shutil.copytree(model, tmp_path / "m")
+    table = pd.read_csv(tmp_path / "d" / "cases.csv", dtype=str)
+    table["patient"] = ["A", "B", "C"] * (len(table) // 3)
+    table.to_csv(tmp_path / "d" / "cases.csv", index=False)
+    code, _, err = unifocal("train", "--data", tmp_path / "d", "--out", tmp_path / "m", *SMALL)
+    assert code == 2
+    assert "validation_patients" in err
+
+
+def test_train_takes_exactly_one_loss(phantom: Path, tmp_path: Path, unifocal: Call) -> None:
+    for losses in ("bce,focal", ""):
+        code, _, err = unifocal("train", "--data", phantom, "--out", tmp_path / "m", "--loss", losses)
+        assert code == 2
+        assert "one loss" in err.lower()
+
+
+def test_a_lost_model_is_trained_again(model: Path, phantom: Path, tmp_path: Path, unifocal: Call) -> None:
+    shutil.copytree(model, tmp_path / "m")
+    (tmp_path / "m" / "weights.pt").unlink()
+    assert unifocal("train", "--data", phantom, "--out", tmp_path / "m", *SMALL)[0] == 0
+    assert (tmp_path / "m" / "weights.pt").is_file()
+
+
+def test_patients_are_found_under_a_capital_letter(phantom: Path, tmp_path: Path) -> None:
+    from unifocal.config.schema import DataConfig
+    from unifocal.data.folder import load_cases
+    from unifocal.experiments.inputs import layout_of
+
+    shutil.copytree(phantom, tmp_path / "d")
+    table = pd.read_csv(tmp_path / "d" / "cases.csv", dtype=str)
+    table.rename(columns={"case": "Case", "patient": "Patient"}).to_csv(tmp_path / "d" / "cases.csv", index=False)
+    dataset = load_cases(layout_of(DataConfig(folder=tmp_path / "d")))
+    assert dataset.patients_known
+    assert len({case.patient for case in dataset.cases}) == 6

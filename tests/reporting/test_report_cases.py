@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from numpy.typing import NDArray
 from PIL import Image
+from synthetic_study import Study
 
-from conftest import Study
 from unifocal.reporting.drawings import case_panels, measure_of
 from unifocal.reporting.overlay import (
     GREEN,

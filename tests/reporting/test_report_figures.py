@@ -9,8 +9,8 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import Study
 from PIL import Image
+from synthetic_study import Study
 
 from unifocal.reporting.figure import colours, house_style, inline, new_figure, to_png, to_svg
 from unifocal.reporting.plots import (

@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from synthetic_study import Study
 
-from conftest import Study
 from unifocal.reporting.cautions import cautions
 from unifocal.reporting.method import method_passages
 from unifocal.reporting.page import facts, ranking

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from synthetic_study import Study
 
-from conftest import Study
 from unifocal.problems import InputError
 from unifocal.reporting import write_report
 from unifocal.reporting.drawings import case_panels

@@ -4,9 +4,9 @@ import re
 
 import pandas as pd
 import pytest
-from conftest import Study
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from synthetic_study import Study
 
 from unifocal.metrics import METRICS
 from unifocal.reporting.study import read_study

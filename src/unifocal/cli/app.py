@@ -9,6 +9,9 @@ from unifocal import __version__
 from unifocal.cli import compare, data, evaluate, losses, predict, report, train
 from unifocal.problems import InputError, WorkFailedError
 
+INTERRUPTED = 130
+INTERRUPTION = "\nInterrupted. The same command continues where it stopped.\n"
+
 app = typer.Typer(
     name="unifocal",
     help="Which loss to train a segmentation network with, on your own data, and how sure you can be.",
@@ -49,16 +52,21 @@ def run(arguments: Sequence[str]) -> int:
     try:
         app(list(arguments), prog_name="unifocal")
     except SystemExit as stop:
+        if stop.code == INTERRUPTED:
+            sys.stderr.write(INTERRUPTION)
         return stop.code if isinstance(stop.code, int) else 1
     except InputError as error:
         sys.stderr.write(describe(error))
         return 2
+    except OSError as error:
+        sys.stderr.write(f"Failed: {error.strerror or error}: {error.filename or ''}\n")
+        return 1
     except WorkFailedError as error:
         sys.stderr.write(f"Failed: {error}.\n")
         return 1
     except KeyboardInterrupt:
-        sys.stderr.write("\nInterrupted. The same command continues where it stopped.\n")
-        return 130
+        sys.stderr.write(INTERRUPTION)
+        return INTERRUPTED
     return 0
 
 

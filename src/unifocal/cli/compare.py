@@ -77,3 +77,5 @@ def compare(
     with ConsoleReporter() as reporter:
         outcome = run_study(resolved, command=o.command_line(), reporter=reporter)
     show_study(outcome)
+    if outcome.failed:
+        raise typer.Exit(1)

@@ -1,6 +1,7 @@
 """The entry point: verbs, and what happens when one of them fails."""
 
 import sys
+from pathlib import Path
 
 
 def main() -> None:
@@ -15,4 +16,5 @@ def main() -> None:
             f"The command line needs more than the losses do ({error.name} is missing): pip install 'unifocal[all]'\n"
         )
         sys.exit(1)
+    sys.path.append(str(Path.cwd()))  # a user's own loss may stand in a module right here
     sys.exit(run(sys.argv[1:]))

@@ -5,6 +5,7 @@ from pathlib import Path
 import pandas as pd
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from unifocal.experiments import StudyOutcome
 from unifocal.statistics import Analysis
@@ -17,7 +18,8 @@ def show_study(outcome: StudyOutcome) -> None:
     if outcome.failed:
         console.print(f"[bold]{len(outcome.failed)} runs failed[/bold]; the same command tries them again:")
         for record in outcome.failed:
-            console.print(f"  {record['loss']}, fold {record['fold']}, seed {record['seed']}: {record['reason']}")
+            text = f"  {record['loss']}, fold {record['fold']}, seed {record['seed']}: {record['reason']}"
+            console.print(text, markup=False, soft_wrap=True)
     show_places(console, {"Report": outcome.report, "Scores": outcome.folder / "scores.csv"})
 
 
@@ -30,19 +32,19 @@ def show_analysis(console: Console, analysis: Analysis) -> None:
         table.add_column(heading, justify="right")
     for row in analysis.ranking.to_dict("records"):
         table.add_row(
-            str(row["loss"]),
+            Text(str(row["loss"])),
             _number(row["mean"]),
             f"{_number(row['lower'])} to {_number(row['upper'])}",
             f"{row['probability_best']:.0%}",
         )
     console.print(table)
-    console.print(f"[bold]{verdict.sentence}[/bold]")
+    console.print(verdict.sentence, style="bold", markup=False)
 
 
 def show_places(console: Console, places: dict[str, Path]) -> None:
     """Where results are, one per line and never wrapped."""
     for name, path in places.items():
-        console.print(f"{name}: {path}", soft_wrap=True)
+        console.print(f"{name}: {path}", soft_wrap=True, markup=False)
 
 
 def _number(value: float) -> str:

@@ -3,15 +3,20 @@
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from unifocal.config.values import parse_losses, parse_numbers, parse_size, parse_spacing
+from unifocal.config.values import all_different, parse_losses, parse_numbers, parse_one_loss, parse_size, parse_spacing
 
 Share = Annotated[float, Field(gt=0, lt=1)]
 Positive = Annotated[int, Field(ge=1)]
 SizeYX = Annotated[tuple[Annotated[int, Field(ge=8)], Annotated[int, Field(ge=8)]], BeforeValidator(parse_size)]
 Spacing = Annotated[tuple[float, float] | None, BeforeValidator(parse_spacing)]
-Seeds = Annotated[tuple[Annotated[int, Field(ge=0)], ...], BeforeValidator(parse_numbers), Field(min_length=1)]
+Seeds = Annotated[
+    tuple[Annotated[int, Field(ge=0)], ...],
+    BeforeValidator(parse_numbers),
+    AfterValidator(all_different),
+    Field(min_length=1),
+]
 
 
 class Section(BaseModel):
@@ -137,16 +142,14 @@ class StudyConfig(ModelConfig):
         if isinstance(values, dict) and values.get("out") is None:
             data = values.get("data")
             named = (data.get("folder") or data.get("images")) if isinstance(data, dict) else None
-            values = values | {"out": Path("studies") / (Path(named).resolve().name if named else "phantom")}
+            values = values | {"out": Path("studies") / (Path(str(named)).resolve().name if named else "phantom")}
         return values
 
 
 class TrainConfig(ModelConfig):
     """`unifocal train`: one training run on all patients but a validation part."""
 
-    loss: Annotated[LossConfig, BeforeValidator(lambda value: parse_losses(value)[0])] = LossConfig(
-        name="unified_focal"
-    )
+    loss: Annotated[LossConfig, BeforeValidator(parse_one_loss)] = LossConfig(name="unified_focal")
     validation_share: Share = 0.2
     seed: Annotated[int, Field(ge=0)] = 0
     out: Path

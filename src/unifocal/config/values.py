@@ -1,6 +1,7 @@
 """How a value may be written on the command line or in YAML."""
 
 import ast
+import math
 import re
 from typing import Any
 
@@ -24,19 +25,51 @@ def parse_spacing(value: Any) -> Any:
         value = value[0] if len(value) == 1 else value
     if isinstance(value, int | float | str):
         value = (value, value)
-    if isinstance(value, list | tuple) and any(float(part) <= 0 for part in value):
-        message = f"a distance in mm must be above 0, got {value}"
-        raise ValueError(message)
-    return value
+    if value is None or (isinstance(value, list | tuple) and all(_is_distance(part) for part in value)):
+        return value
+    message = f"distances in mm must be finite numbers above 0, got {value}"
+    raise ValueError(message)
+
+
+def _is_distance(value: Any) -> bool:
+    try:
+        return 0 < float(value) < math.inf
+    except (TypeError, ValueError):
+        return False
 
 
 def parse_numbers(value: Any) -> Any:
     """`3`, `"0,1,2"` or a list."""
     if isinstance(value, str):
         return [part.strip() for part in value.split(",")]
-    if isinstance(value, int | float):
+    if isinstance(value, int | float) and not isinstance(value, bool):
         return [value]
     return value
+
+
+def all_different(values: tuple[int, ...]) -> tuple[int, ...]:
+    """Refuse repeated numbers.
+
+    Raises:
+        ValueError: If a number stands twice.
+    """
+    if len(set(values)) < len(values):
+        message = f"each number may stand once, got {values}"
+        raise ValueError(message)
+    return values
+
+
+def parse_one_loss(value: Any) -> Any:
+    """As `parse_losses`, for exactly one.
+
+    Raises:
+        ValueError: Also if it is none or several.
+    """
+    losses = parse_losses(value)
+    if len(losses) != 1:
+        message = f"give one loss, got {len(losses)}"
+        raise ValueError(message)
+    return losses[0]
 
 
 def parse_losses(value: Any) -> Any:
@@ -77,6 +110,9 @@ def _parse_loss(text: str) -> dict[str, Any]:
         key, equals, literal = argument.partition("=")
         if not equals:
             message = f"{argument!r} in {text!r} has no name; write parameter=value"
+            raise ValueError(message)
+        if key.strip() in parameters:
+            message = f"{text!r} gives {key.strip()} twice"
             raise ValueError(message)
         parameters[key.strip()] = _literal(literal.strip())
     return {"name": match["name"], "parameters": parameters}

@@ -6,7 +6,7 @@ from typing import TypedDict, Unpack
 
 from unifocal.data.pairing import PairBy, natural_key
 from unifocal.data.read import EXTENSIONS
-from unifocal.data.table import read_header
+from unifocal.data.table import column_like, read_header
 from unifocal.problems import InputError, Problem, bad_input, raise_if_any
 
 IMAGE_FOLDERS = frozenset({"images", "image", "img", "imgs", "original", "originals", "scans", "slices"})
@@ -175,7 +175,10 @@ def _usual(data: Path | None, names: frozenset[str]) -> list[Path]:
 
 def _usual_table(folder: Path, patient_column: str | None) -> Path | None:
     tables = sorted(path for path in folder.iterdir() if path.suffix.lower() == ".csv" and path.is_file())
-    fitting = [path for path in tables if (patient_column or "patient") in _columns(path)]
+    if patient_column is not None:
+        fitting = [path for path in tables if patient_column in _columns(path)]
+    else:
+        fitting = [path for path in tables if column_like("patient", _columns(path))]
     usual = [path for path in fitting or tables if path.name.lower() == "cases.csv"]
     if usual:
         return usual[0]

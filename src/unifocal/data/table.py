@@ -56,6 +56,11 @@ def read_header(path: Path) -> tuple[str, ...]:
     return next(_read_lines(path))[1]
 
 
+def column_like(name: str, columns: Sequence[str]) -> str | None:
+    """The first column of that name, in capitals or not."""
+    return next((column for column in columns if column.lower() == name), None)
+
+
 def read_table(
     path: Path, *, case_column: str | None = None, patient_column: str | None = None
 ) -> tuple[CasesTable, list[Problem]]:
@@ -78,8 +83,8 @@ def read_table(
         if column is not None and column not in columns:
             what = f"has no column {column!r}; its columns are {', '.join(columns)}"
             raise bad_input(str(path), what, f"Give another {flag}.")
-    case = case_column or ("case" if "case" in columns else columns[0])
-    patient = patient_column or ("patient" if "patient" in columns else None)
+    case = case_column or column_like("case", columns) or columns[0]
+    patient = patient_column or column_like("patient", columns)
     problems: list[Problem] = []
     rows: dict[str, Row] = {}
     repeated: dict[str, list[int]] = defaultdict(list)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from unifocal.experiments.folder import (
     RunKey,
     check_out,
     lock_study,
-    read_record,
+    read_run,
     refuse_other_study,
     write_table,
     write_yaml,
@@ -22,6 +23,7 @@ from unifocal.experiments.inputs import (
     load_data,
     loss_problems,
     people_in,
+    phantom_names,
     prepared_for,
     refuse_unusable_losses,
 )
@@ -70,10 +72,13 @@ def compare(config: StudyConfig, *, command: str, reporter: Reporter) -> StudyOu
         StudyFailedError: If every run failed.
     """
     problems = loss_problems(config.losses)
-    if config.metric not in METRICS:
-        problems.append(Problem("metric", f"there is no metric {config.metric!r}", f"Known: {', '.join(METRICS)}."))
+    # Brier scores need probabilities, which a study does not keep.
+    metrics = [name for name, metric in METRICS.items() if metric.direction is not None and name != "brier"]
+    if config.metric not in metrics:
+        what = f"{config.metric!r} is no metric that a verdict can rest on"
+        problems.append(Problem("metric", what, f"Known: {', '.join(metrics)}."))
     try:
-        check_out(config.out, "study.yaml", allowed=("phantom",) if config.data.is_phantom else ())
+        check_out(config.out, "study.yaml", allowed=phantom_names(config))
     except InputError as error:
         problems += error.problems
     checked = load_data(
@@ -96,14 +101,22 @@ def compare(config: StudyConfig, *, command: str, reporter: Reporter) -> StudyOu
 
 def conclude(folder: Path, *, metric: str, label: int | None, resamples: int, order: Sequence[str] | None) -> Analysis:
     """Analyse a study's `scores.csv` and write what follows from it, without the report."""
+    analysis = analyse(read_scores(folder / "scores.csv"), metric=metric, label=label, resamples=resamples, order=order)
+    write_analysis(folder, analysis)
+    return analysis
+
+
+def read_scores(source: Path | StringIO) -> pd.DataFrame:
+    """A `scores.csv`. A case may be called "NA": only an empty value is a missing one."""
     text = dict.fromkeys(("loss", "case", "patient", "unit", "reason"), str)
-    # A case may be called "NA": only an empty value is a missing one.
-    scores = pd.read_csv(folder / "scores.csv", dtype=text, keep_default_na=False, na_values={"value": [""]})
-    analysis = analyse(scores, metric=metric, label=label, resamples=resamples, order=order)
+    return pd.read_csv(source, dtype=text, keep_default_na=False, na_values={"value": [""]})
+
+
+def write_analysis(folder: Path, analysis: Analysis) -> None:
+    """Write the tables that follow from the scores."""
     write_table(folder / "summary.csv", analysis.summary)
     write_table(folder / "pooled.csv", analysis.pooled)
     write_table(folder / "comparison.csv", analysis.comparison)
-    return analysis
 
 
 def _tasks(config: StudyConfig, prepared: Prepared, folds: Sequence[Fold], settings: dict[str, Any]) -> list[RunTask]:
@@ -140,7 +153,7 @@ def _tasks(config: StudyConfig, prepared: Prepared, folds: Sequence[Fold], setti
 def _run_all(
     config: StudyConfig, tasks: Sequence[RunTask], prepared: Prepared, reporter: Reporter
 ) -> list[dict[str, Any]]:
-    records = {task.key: read_record(task.folder) for task in tasks}
+    records = {task.key: read_run(task.folder) for task in tasks}
     open_tasks = [task for task in tasks if (records[task.key] or {}).get("status") != "done"]
     if not open_tasks:
         reporter.say("All runs were done before.")

@@ -1,6 +1,7 @@
 """`evaluate`: masks from any tool against true masks."""
 
 from collections.abc import Mapping, Sequence
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +13,12 @@ from unifocal.config.schema import EvaluateConfig
 from unifocal.data.coding import MaskCoding, decide_coding, label_values
 from unifocal.data.folder import Layout, read_folder
 from unifocal.data.read import read_mask
-from unifocal.experiments.compare import conclude
-from unifocal.experiments.folder import SCORE_COLUMNS, check_out, score_rows, write_table
+from unifocal.experiments.compare import read_scores, write_analysis
+from unifocal.experiments.folder import SCORE_COLUMNS, check_out, score_rows, write_table, write_yaml
 from unifocal.experiments.progress import Reporter
 from unifocal.metrics import score_case
 from unifocal.problems import InputError, Problem, raise_if_any
-from unifocal.statistics import Analysis
+from unifocal.statistics import Analysis, analyse
 
 Masks = Mapping[Path, NDArray[Any]]
 
@@ -33,9 +34,11 @@ def evaluate_masks(config: EvaluateConfig, *, reporter: Reporter) -> Analysis:
         if not folder.is_dir():
             problems.append(Problem(f"{flag} {folder}", "is not a folder", f"Check {flag}."))
     try:
-        check_out(config.out, "scores.csv")
+        check_out(config.out, "evaluation.yaml")
     except InputError as error:
         problems += error.problems
+    if config.truth.resolve() == config.prediction.resolve():
+        problems.append(Problem("--pred", "is the folder of the true masks", "Name the predicted masks' folder."))
     raise_if_any(problems)
     reading = read_folder(
         Layout(
@@ -71,8 +74,12 @@ def evaluate_masks(config: EvaluateConfig, *, reporter: Reporter) -> Analysis:
         )
         rows += score_rows(config.prediction.resolve().name, 0, 0, case, scores)
         reporter.advance(1)
-    write_table(config.out / "scores.csv", pd.DataFrame(rows, columns=SCORE_COLUMNS))
-    return conclude(config.out, metric="dice", label=None, resamples=config.resamples, order=None)
+    table = pd.DataFrame(rows, columns=SCORE_COLUMNS)
+    analysis = analyse(read_scores(StringIO(table.to_csv(index=False))), resamples=config.resamples)
+    write_yaml(config.out / "evaluation.yaml", config.model_dump(mode="json"))
+    write_table(config.out / "scores.csv", table)
+    write_analysis(config.out, analysis)
+    return analysis
 
 
 def _read(paths: Sequence[Path], problems: list[Problem], reporter: Reporter) -> Masks:

@@ -73,9 +73,18 @@ def read_record(folder: Path) -> dict[str, Any] | None:
     """A run's `record.json`; None while the run is unfinished."""
     try:
         record: dict[str, Any] = json.loads((folder / "record.json").read_text(encoding="utf-8"))
-    except (OSError, json.JSONDecodeError):
+    except (OSError, ValueError):
         return None
-    return record
+    return record if isinstance(record, dict) else None
+
+
+def read_run(folder: Path) -> dict[str, Any] | None:
+    """The record of a run that ended; None where it is unfinished or something of it is gone."""
+    record = read_record(folder)
+    if record is None or not {"loss", "fold", "seed", "status", "reason"} <= record.keys():
+        return None
+    complete = all((folder / name).is_file() for name in ("scores.csv", "weights.pt"))
+    return record if complete or record["status"] != "done" else None
 
 
 def lock_study(folder: Path) -> FileLock:

@@ -10,7 +10,7 @@ from unifocal.data.splits import Person, people_of
 from unifocal.experiments.folder import slug
 from unifocal.experiments.prepare import Prepared
 from unifocal.experiments.progress import Reporter
-from unifocal.losses import create
+from unifocal.losses import create, describe
 from unifocal.problems import InputError, Problem, bad_input, raise_if_any
 from unifocal.training.module import try_loss
 
@@ -22,7 +22,7 @@ def load_data(
 
     Args:
         config: Where the data are.
-        out: The phantom goes to `out/phantom`.
+        out: The phantom goes into it.
         minimum_patients: How many patients the folds need.
         problems: Found so far, of other kinds: all are raised together.
         reporter: Advanced by one per case.
@@ -32,13 +32,16 @@ def load_data(
     """
     data = config.data
     if data.is_phantom:
+        if data.phantom_patients < max(minimum_patients, 3):
+            what = f"is {data.phantom_patients}, too few for {minimum_patients} folds"
+            problems = [*problems, Problem("data.phantom_patients", what, "Give more, or fewer folds.")]
         raise_if_any(problems)
-        data = data.model_copy(update={"folder": _phantom(data, max(config.preprocessing.size), out)})
+        data = data.model_copy(update={"folder": _phantom(config, out)})
     try:
         checked = load_and_check(layout_of(data), minimum_patients=minimum_patients)
     except InputError as error:
         raise InputError([*problems, *error.problems]) from None
-    raise_if_any([*problems, *_half_known_spacing(checked)])
+    raise_if_any([*problems, *_half_known_spacing(checked), *_unwritable(checked)])
     reporter.say(describe_data(checked))
     return checked
 
@@ -66,15 +69,20 @@ def layout_of(data: DataConfig) -> Layout:
 
 def loss_problems(losses: tuple[LossConfig, ...]) -> list[Problem]:
     """What is wrong with the losses asked for: unknown names and parameters, and losses asked for twice."""
-    problems, seen = [], set()
+    problems = []
+    seen: set[object] = set()
     for loss in losses:
+        name = loss.name
         try:
             create(loss.name, **loss.parameters)
-        except (ValueError, TypeError, ImportError, AttributeError) as error:
-            problems.append(Problem(f"loss {loss.label}", str(error), "`unifocal losses` lists names and parameters."))
-        if slug(loss.label) in seen:
+            name = loss.name if ":" in loss.name else describe(loss.name).name
+        except Exception as error:  # noqa: BLE001 - a user's own module may raise anything when it is imported
+            what = str(error) or type(error).__name__
+            problems.append(Problem(f"loss {loss.label}", what, "`unifocal losses` lists names and parameters."))
+        known = {slug(loss.label), (name, repr(sorted(loss.parameters.items())))}
+        if known & seen:
             problems.append(Problem(f"loss {loss.label}", "is asked for twice", "Name each loss once."))
-        seen.add(slug(loss.label))
+        seen |= known
     return problems
 
 
@@ -131,6 +139,19 @@ def foreground_percent(checked: CheckedData) -> float:
     return round(100 * sum(shares) / len(shares), 4)
 
 
+def _unwritable(checked: CheckedData) -> list[Problem]:
+    """Labels that do not fit a 16-bit mask, and names that cannot be written to a table or a file."""
+    problems = []
+    if max(checked.labels) > 65535:
+        what = f"hold the label {max(checked.labels)}, but predicted masks are written with 16 bits"
+        problems.append(Problem("the masks", what, "Number the labels 1, 2, ..., or give --mask-threshold 1."))
+    for case in checked.dataset.cases:
+        name = case.name.encode("utf-8", errors="surrogateescape")
+        if len(name) > 200 or name.decode("utf-8", errors="replace") != case.name:
+            problems.append(Problem(repr(str(case.image)), "has a name that is too long or not UTF-8", "Rename it."))
+    return problems
+
+
 def _half_known_spacing(checked: CheckedData) -> list[Problem]:
     unknown = [case.name for case in checked.dataset.cases if case.spacing_mm is None]
     if not unknown or len(unknown) == len(checked.dataset.cases):
@@ -140,10 +161,19 @@ def _half_known_spacing(checked: CheckedData) -> list[Problem]:
     return [Problem("spacing", what, "Fill the table's spacing for all images, or for none, or give --spacing.")]
 
 
-def _phantom(data: DataConfig, size: int, out: Path) -> Path:
-    folder = out / "phantom"
+def phantom_names(config: ModelConfig) -> tuple[str, ...]:
+    """What the phantom's folder is called: its settings are in the name. Empty where other data are named."""
+    data = config.data
+    size = max(128, *config.preprocessing.size)
+    return (f"phantom-{data.phantom_patients}-{data.phantom_seed}-{size}",) if data.is_phantom else ()
+
+
+def _phantom(config: ModelConfig, out: Path) -> Path:
+    folder = out / phantom_names(config)[0]
     if not folder.is_dir():
         if (out / "study.yaml").is_file():
-            raise bad_input(str(out), "holds a study of other data than the phantom", "Choose another --out.")
-        write_phantom(folder, patients=data.phantom_patients, seed=data.phantom_seed, size=max(size, 128))
+            raise bad_input(str(out), "holds a study of other data than this phantom", "Choose another --out.")
+        data = config.data
+        size = max(128, *config.preprocessing.size)
+        write_phantom(folder, patients=data.phantom_patients, seed=data.phantom_seed, size=size)
     return folder

@@ -11,7 +11,7 @@ from unifocal.data.case import Case
 from unifocal.data.check import CheckedData, check_cases
 from unifocal.data.folder import DataSet, Layout, load_cases
 from unifocal.data.read import read_image
-from unifocal.experiments.folder import check_out, write_table
+from unifocal.experiments.folder import check_out, write_table, write_yaml
 from unifocal.experiments.progress import Reporter
 from unifocal.inference import predict_indices, write_mask, write_overlay
 from unifocal.models import UNet, load_bundle
@@ -35,13 +35,17 @@ def segment_images(config: PredictConfig, *, reporter: Reporter) -> dict[str, Pa
     network, details = _load(config.model, problems)
     checked = _check_images(config, problems)
     try:
-        check_out(config.out, "areas.csv", allowed=("masks", "overlays"))
+        check_out(config.out, "predict.yaml")
     except InputError as error:
         problems += error.problems
     if problems or network is None or checked is None:
         raise InputError(problems)
+    write_yaml(config.out / "predict.yaml", config.model_dump(mode="json"))
+    for name in ("masks", "overlays"):
+        for earlier in (config.out / name).glob("*.png"):
+            earlier.unlink()
     for name in ("masks", "overlays") if config.overlays else ("masks",):
-        (config.out / name).mkdir(parents=True, exist_ok=True)
+        (config.out / name).mkdir(exist_ok=True)
     reporter.stage("Segmenting images", len(checked.dataset.cases))
     areas: list[dict[str, Any]] = []
     labels = np.array([0, *details["labels"]])

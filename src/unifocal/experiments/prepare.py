@@ -71,7 +71,7 @@ def prepare(prepared: Prepared, settings: PreprocessingConfig, advance: Callable
         settings: How.
         advance: Called after each case.
     """
-    if (prepared.folder / "classes.npy").is_file():
+    if all((prepared.folder / name).is_file() for name in ("images.npy", "classes.npy")):
         return
     prepared.folder.mkdir(parents=True, exist_ok=True)
     count = len(prepared.cases)

@@ -42,7 +42,7 @@ class ConsoleReporter:
             BarColumn(bar_width=16),
             MofNCompleteColumn(table_column=fixed),
             TextColumn("{task.fields[left]}", table_column=fixed),
-            TextColumn("[dim]{task.fields[note]}", table_column=rest),
+            TextColumn("{task.fields[note]}", style="dim", markup=False, table_column=rest),
             console=self.console,
             disable=not self.console.is_terminal,
             transient=True,
@@ -80,11 +80,11 @@ class ConsoleReporter:
         if not self.console.is_terminal and now - self.spoken > self._QUIET_SECONDS:
             self.spoken = now
             text = f"{self.title}: {self.done} of {self.total}, {left}" + (f" ({note})" if note else "")
-            self.console.print(text, soft_wrap=True)
+            self.console.print(text, soft_wrap=True, markup=False)
 
     def say(self, text: str) -> None:
         """Print a line; see `Reporter`."""
-        self.console.print(text, soft_wrap=True)
+        self.console.print(text, soft_wrap=True, markup=False)
 
     def _left(self) -> str:
         fresh = self.done - self.skipped

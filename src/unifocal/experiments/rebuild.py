@@ -25,15 +25,20 @@ def rebuild(config: ReportConfig) -> tuple[Analysis, Path]:
         if not (config.study / name).is_file():
             remedy = "Give the folder of a study that `unifocal compare` has finished."
             raise bad_input(str(config.study), f"holds no {name}", remedy)
-    settings = yaml.safe_load((config.study / "study.yaml").read_text(encoding="utf-8"))
-    metric = config.metric or settings["config"]["metric"]
+    try:
+        settings = yaml.safe_load((config.study / "study.yaml").read_text(encoding="utf-8"))
+        metric = config.metric or settings["config"]["metric"]
+        resamples = settings["config"]["resamples"]
+        order = [loss["label"] for loss in settings["losses"]]
+    except (yaml.YAMLError, KeyError, TypeError, UnicodeDecodeError):
+        raise bad_input(str(config.study / "study.yaml"), "is damaged", "Run the study's command again.") from None
     if metric not in METRICS:
         raise bad_input(f"--metric {metric}", "is not a metric", f"Known: {', '.join(METRICS)}.")
     analysis = conclude(
         config.study,
         metric=metric,
         label=config.label,
-        resamples=settings["config"]["resamples"],
-        order=[loss["label"] for loss in settings["losses"]],
+        resamples=resamples,
+        order=order,
     )
     return analysis, write_report(config.study, analysis)

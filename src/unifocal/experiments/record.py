@@ -3,6 +3,7 @@
 import os
 import platform
 from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
@@ -27,8 +28,8 @@ def describe_study(
     config: StudyConfig, checked: CheckedData, folds: Sequence[Fold], identity: dict[str, Any], command: str
 ) -> dict[str, Any]:
     """All of `study.yaml`, in its order."""
-    jobs = jobs_of(config)
-    threads = config.training.threads or max(1, _cores() // jobs)
+    # One thread whatever --jobs says: the number of threads changes the last bits of every sum.
+    threads = config.training.threads or (_cores() if torch.cuda.is_available() else 1)
     prepared = prepared_for(checked, config.out)
     network = build_network(prepared, config.network, seed=0)
     cases = checked.dataset.cases
@@ -48,7 +49,7 @@ def describe_study(
         },
         "data": {
             "name": "built-in phantom" if config.data.is_phantom else _data_name(config),
-            "folder": str(config.data.folder or config.data.images or config.out / "phantom"),
+            "folder": str(config.data.folder or config.data.images or config.out),
             "cases": len(cases),
             "patients": len({case.patient for case in cases}),
             "patients_known": checked.dataset.patients_known,
@@ -81,8 +82,9 @@ def identity_of(config: StudyConfig, checked: CheckedData, folds: Sequence[Fold]
     asked = config.model_dump(mode="json", include={"preprocessing", "network", "training", "losses", "seeds"})
     asked["losses"] = ", ".join(loss.label for loss in config.losses)
     asked["labels"] = list(checked.labels)
-    if config.data.is_phantom:
-        asked["phantom"] = {"patients": config.data.phantom_patients, "seed": config.data.phantom_seed}
+    spacings = {case.spacing_mm for case in checked.dataset.cases}
+    asked["spacing_mm"] = ", ".join(sorted("unknown" if s is None else f"{s[0]:g}x{s[1]:g}" for s in spacings))
+    asked["mask_coding"] = asdict(checked.coding)
     return asked | {"data_hash": checked.content_hash, "split_hash": split_hash(folds)}
 
 

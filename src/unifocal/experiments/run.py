@@ -15,7 +15,7 @@ from filelock import FileLock
 
 from unifocal.config.schema import LossConfig, NetworkConfig, TrainingConfig
 from unifocal.data.case import Case
-from unifocal.experiments.folder import SCORE_COLUMNS, RunKey, read_record, score_rows, write_json, write_table
+from unifocal.experiments.folder import SCORE_COLUMNS, RunKey, read_run, score_rows, write_json, write_table
 from unifocal.experiments.prepare import Prepared
 from unifocal.inference import predict_indices, write_mask
 from unifocal.losses import create
@@ -66,8 +66,8 @@ def execute(task: RunTask, on_epoch: Callable[[EpochRecord], None]) -> dict[str,
     """
     task.folder.mkdir(parents=True, exist_ok=True)
     # A killed study's worker may live for a moment longer; it must not write into the continued run.
-    with FileLock(task.folder / ".lock", timeout=60):
-        record = read_record(task.folder)
+    with FileLock(task.folder / ".lock", timeout=600):
+        record = read_run(task.folder)
         if record is not None and record["status"] == "done":
             return record
         started = time.monotonic()

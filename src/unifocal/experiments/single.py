@@ -1,6 +1,6 @@
 """`train`: one network with one loss on all patients but a validation part."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +9,14 @@ import numpy as np
 from unifocal.config.schema import TrainConfig, TrainingConfig
 from unifocal.data.splits import split_off
 from unifocal.experiments.folder import check_out, lock_study, read_record, refuse_other_study, write_json, write_yaml
-from unifocal.experiments.inputs import load_data, loss_problems, people_in, prepared_for, refuse_unusable_losses
+from unifocal.experiments.inputs import (
+    load_data,
+    loss_problems,
+    people_in,
+    phantom_names,
+    prepared_for,
+    refuse_unusable_losses,
+)
 from unifocal.experiments.prepare import prepare
 from unifocal.experiments.progress import Reporter
 from unifocal.experiments.record import bundle_details
@@ -48,7 +55,7 @@ def train(config: TrainConfig, *, command: str, reporter: Reporter) -> TrainOutc
     """
     problems = loss_problems((config.loss,))
     try:
-        check_out(config.out, "study.yaml", allowed=("phantom",) if config.data.is_phantom else ())
+        check_out(config.out, "study.yaml", allowed=phantom_names(config))
     except InputError as error:
         problems += error.problems
     checked = load_data(config, out=config.out, minimum_patients=2, problems=problems, reporter=reporter)
@@ -60,6 +67,8 @@ def train(config: TrainConfig, *, command: str, reporter: Reporter) -> TrainOutc
     identity = config.model_dump(mode="json", exclude={"data", "out"}) | {
         "loss": config.loss.label,
         "data_hash": checked.content_hash,
+        "mask_coding": asdict(checked.coding),
+        "validation_patients": ", ".join(apart),
     }
     earlier = refuse_other_study(config.out, identity)
     with lock_study(config.out):
@@ -68,7 +77,7 @@ def train(config: TrainConfig, *, command: str, reporter: Reporter) -> TrainOutc
             settings = {"command": command, "training": training.model_dump(mode="json"), "identity": identity}
             write_yaml(config.out / "study.yaml", settings | {"train": list(kept), "validation": list(apart)})
         record = read_record(config.out)
-        if record is None:
+        if record is None or not (config.out / "weights.pt").is_file():
             prepare_worker(training.threads, parent=None)
             reporter.stage("Preparing images", len(cases))
             prepare(prepared, config.preprocessing, lambda: reporter.advance(1))

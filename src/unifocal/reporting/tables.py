@@ -186,14 +186,16 @@ def compared_metrics(analysis: Analysis, label: int) -> list[str]:
 def category_table(study: StudyView, analysis: Analysis, column: str) -> Table:
     """The primary metric of every loss within each value of one column of `cases.csv`."""
     metric, label = analysis.verdict.metric, analysis.verdict.label
-    values = study.values(metric, label).merge(study.cases[["case", column]], on="case")
-    by_patient = values.groupby(["loss", column, "patient"])["value"].mean()
-    means = by_patient.groupby(["loss", column]).mean()
+    group_of = study.cases.set_index("case")[column]
+    # Under a name of its own: the user's column may be called like one of ours.
+    values = study.values(metric, label).assign(_group=lambda table: table["case"].map(group_of))
+    by_patient = values.groupby(["loss", "_group", "patient"])["value"].mean()
+    means = by_patient.groupby(["loss", "_group"]).mean()
     unit = _unit(analysis.summary, metric)
     digits = digits_for(unit, 0.0)
     categories = study.categories[column]
     sizes = [
-        f"{category} (n = {values.loc[values[column] == category, 'patient'].nunique()})" for category in categories
+        f"{category} (n = {values.loc[values['_group'] == category, 'patient'].nunique()})" for category in categories
     ]
     rows = []
     for loss in study.losses:
