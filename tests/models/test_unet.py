@@ -83,6 +83,12 @@ def test_a_file_that_is_no_bundle_is_refused(tmp_path: Path, content: bytes) -> 
         load_bundle(tmp_path / "w.pt")
 
 
+def test_a_bundle_whose_weights_do_not_fit_is_refused(tmp_path: Path) -> None:
+    save_bundle(tmp_path / "w.pt", UNet(3, 1, width=4), weights=UNet(3, 1, width=8).state_dict(), details={})
+    with pytest.raises(ValueError, match="do not fit"):
+        load_bundle(tmp_path / "w.pt")
+
+
 def test_a_bundle_never_runs_code(tmp_path: Path) -> None:
     torch.save(Trap(tmp_path / "sprung"), tmp_path / "w.pt")
     with pytest.raises(ValueError, match="not a model written by unifocal"):

@@ -56,6 +56,10 @@ def load_bundle(path: Path) -> tuple[UNet, dict[str, Any]]:
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         message = f"{path} is not a model written by unifocal"
         raise ValueError(message)
-    network = UNet(**content["network"])
-    network.load_state_dict(content["weights"])
-    return network.eval(), content["details"]
+    try:
+        network = UNet(**content["network"])
+        network.load_state_dict(content["weights"])
+        return network.eval(), content["details"]
+    except (KeyError, TypeError, RuntimeError) as error:
+        message = f"{path} is damaged: its weights do not fit its network"
+        raise ValueError(message) from error
