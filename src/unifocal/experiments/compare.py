@@ -12,7 +12,6 @@ from unifocal.config.schema import StudyConfig, TrainingConfig
 from unifocal.data.splits import Fold, draw_folds
 from unifocal.experiments.folder import (
     RunKey,
-    check_out,
     lock_study,
     read_run,
     refuse_other_study,
@@ -23,7 +22,6 @@ from unifocal.experiments.inputs import (
     load_data,
     loss_problems,
     people_in,
-    phantom_names,
     prepared_for,
     refuse_unusable_losses,
 )
@@ -33,7 +31,7 @@ from unifocal.experiments.progress import Reporter
 from unifocal.experiments.record import bundle_details, cases_table, describe_study, identity_of, jobs_of
 from unifocal.experiments.run import RunTask
 from unifocal.metrics import METRICS
-from unifocal.problems import InputError, Problem, WorkFailedError
+from unifocal.problems import Problem, WorkFailedError
 from unifocal.reporting import write_report
 from unifocal.statistics import Analysis, analyse
 
@@ -77,10 +75,6 @@ def compare(config: StudyConfig, *, command: str, reporter: Reporter) -> StudyOu
     if config.metric not in metrics:
         what = f"{config.metric!r} is no metric that a verdict can rest on"
         problems.append(Problem("metric", what, f"Known: {', '.join(metrics)}."))
-    try:
-        check_out(config.out, "study.yaml", allowed=phantom_names(config))
-    except InputError as error:
-        problems += error.problems
     checked = load_data(
         config, out=config.out, minimum_patients=config.split.folds, problems=problems, reporter=reporter
     )
@@ -99,7 +93,7 @@ def compare(config: StudyConfig, *, command: str, reporter: Reporter) -> StudyOu
         return _conclude(config, records, reporter)
 
 
-def conclude(folder: Path, *, metric: str, label: int | None, resamples: int, order: Sequence[str] | None) -> Analysis:
+def conclude(folder: Path, *, metric: str, label: int | None, resamples: int, order: Sequence[str]) -> Analysis:
     """Analyse a study's `scores.csv` and write what follows from it, without the report."""
     analysis = analyse(read_scores(folder / "scores.csv"), metric=metric, label=label, resamples=resamples, order=order)
     write_analysis(folder, analysis)

@@ -7,7 +7,7 @@ from unifocal.data.check import CheckedData, load_and_check
 from unifocal.data.folder import Layout, find_layout
 from unifocal.data.phantom import write_phantom
 from unifocal.data.splits import Person, people_of
-from unifocal.experiments.folder import slug
+from unifocal.experiments.folder import check_out, slug
 from unifocal.experiments.prepare import Prepared
 from unifocal.experiments.progress import Reporter
 from unifocal.losses import create, describe
@@ -22,7 +22,7 @@ def load_data(
 
     Args:
         config: Where the data are.
-        out: The phantom goes into it.
+        out: Must be empty or hold the same study; the phantom goes into it.
         minimum_patients: How many patients the folds need.
         problems: Found so far, of other kinds: all are raised together.
         reporter: Advanced by one per case.
@@ -31,6 +31,10 @@ def load_data(
         InputError: With `problems` and everything that is wrong with the data.
     """
     data = config.data
+    try:
+        check_out(out, "study.yaml", allowed=phantom_names(config))
+    except InputError as error:
+        problems = [*problems, *error.problems]
     if data.is_phantom:
         if data.phantom_patients < max(minimum_patients, 3):
             what = f"is {data.phantom_patients}, too few for {minimum_patients} folds"

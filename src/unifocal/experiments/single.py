@@ -8,12 +8,11 @@ import numpy as np
 
 from unifocal.config.schema import TrainConfig, TrainingConfig
 from unifocal.data.splits import split_off
-from unifocal.experiments.folder import check_out, lock_study, read_record, refuse_other_study, write_json, write_yaml
+from unifocal.experiments.folder import lock_study, read_record, refuse_other_study, write_json, write_yaml
 from unifocal.experiments.inputs import (
     load_data,
     loss_problems,
     people_in,
-    phantom_names,
     prepared_for,
     refuse_unusable_losses,
 )
@@ -23,7 +22,6 @@ from unifocal.experiments.record import bundle_details
 from unifocal.experiments.run import build_network, prepare_worker
 from unifocal.losses import create
 from unifocal.models import save_bundle
-from unifocal.problems import InputError
 from unifocal.training import derive_seed, fit
 from unifocal.training.fit import choose_precision
 
@@ -54,10 +52,6 @@ def train(config: TrainConfig, *, command: str, reporter: Reporter) -> TrainOutc
         DivergedError: If the loss becomes NaN or infinite.
     """
     problems = loss_problems((config.loss,))
-    try:
-        check_out(config.out, "study.yaml", allowed=phantom_names(config))
-    except InputError as error:
-        problems += error.problems
     checked = load_data(config, out=config.out, minimum_patients=2, problems=problems, reporter=reporter)
     prepared = prepared_for(checked, config.out / "prepared")
     refuse_unusable_losses((config.loss,), prepared.out_channels)
