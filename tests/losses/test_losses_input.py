@@ -18,6 +18,9 @@ MASKS = torch.zeros(2, 3, 4, 4)
         (IMAGE, MASKS[:, :2], {}, r"\(2, 2, 4, 4\).*\(2, 3, 4, 4\)"),
         (IMAGE, LABELS + 3, {}, "indices 3 to 3.*3 classes, 0 to 2"),
         (IMAGE, LABELS - 1, {}, "indices -1 to -1"),
+        (IMAGE, LABELS.float() - 1, {}, "indices -1 to -1"),
+        (IMAGE, LABELS + 0.5, {}, "whole numbers.*0.5"),
+        (IMAGE, LABELS * float("nan"), {}, "indices nan"),
         (IMAGE, LABELS + 255, {"ignore_index": -1}, "255.*ignore_index is -1"),
         (IMAGE, MASKS + 1.5, {}, r"\[0, 1\].*1.5"),
         (IMAGE, MASKS - 0.5, {}, "-0.5"),
@@ -47,8 +50,8 @@ def test_a_call_with_values_that_do_not_fit(
 def test_a_call_with_the_wrong_dtypes() -> None:
     with pytest.raises(TypeError, match=r"floating point.*int64"):
         create("dice")(IMAGE.long(), LABELS)
-    with pytest.raises(TypeError, match=r"integer dtype, got torch.float32.*long"):
-        create("dice")(IMAGE, LABELS.float())
+    with pytest.raises(TypeError, match="complex64"):
+        create("dice")(IMAGE, LABELS.to(torch.complex64))
 
 
 @pytest.mark.parametrize(

@@ -69,13 +69,6 @@ def test_shared_parameters_are_those_of_the_options() -> None:
 
 
 @pytest.mark.parametrize("name", names())
-def test_what_a_member_reduces_to_names_members(name: str) -> None:
-    for statement in describe(name).reduces_to:
-        words = set(statement.replace(",", " ").split())
-        assert words & set(names()), statement
-
-
-@pytest.mark.parametrize("name", names())
 def test_aliases_mean_the_same(name: str) -> None:
     for alias in describe(name).aliases:
         assert describe(alias) is describe(name)

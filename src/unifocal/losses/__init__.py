@@ -6,6 +6,7 @@ who choose by name.
 
 from unifocal.losses.base import SegmentationLoss
 from unifocal.losses.catalogue import SHARED_PARAMETERS, Member, Parameter
+from unifocal.losses.deep_supervision import DeepSupervisionLoss
 from unifocal.losses.members import (
     ComboLoss,
     CrossEntropyLoss,
@@ -24,6 +25,7 @@ __all__ = [
     "SHARED_PARAMETERS",
     "ComboLoss",
     "CrossEntropyLoss",
+    "DeepSupervisionLoss",
     "DiceCrossEntropyLoss",
     "DiceLoss",
     "FocalLoss",

@@ -7,10 +7,14 @@ from typing import Unpack
 
 from torch import Tensor, nn
 
+from unifocal.losses.dense import dense
 from unifocal.losses.formula import Terms, reduced_loss, region_term, voxel_sums
+from unifocal.losses.fused.sums import fused_sums
 from unifocal.losses.layout import Layout
 from unifocal.losses.options import Options, SharedKeywords
+from unifocal.losses.parameters import Parameters
 from unifocal.losses.pooling import pool
+from unifocal.losses.recording import recording
 from unifocal.losses.suggest import suggestion
 from unifocal.losses.targets import prepare
 
@@ -66,6 +70,10 @@ class SegmentationLoss(nn.Module, ABC):
             cost up to 1, 0 without any; as soon as FP is far above s the term is nearly flat, so
             their gradient comes from the voxel term, or from a larger `smooth`. `skip`: the class
             is left out of the sample's mean, and a sample without any class out of the batch's.
+        implementation: `fused`: an analytic gradient, in pieces that fit the cache or by GPU kernels;
+            where these cannot do what is asked (a derivative of the gradient, `torch.compile`,
+            `torch.func`, a gradient in labels or weights), the plain formula steps in by itself.
+            `formula`: always the plain formula. Both give the same to rounding.
 
     Raises:
         TypeError: If a keyword is unknown or a value has the wrong type.
@@ -96,7 +104,16 @@ class SegmentationLoss(nn.Module, ABC):
         )
         layout = Layout.of(logits.shape[1], options.activation)
         terms, region_weights = self._weighted(layout)
-        sums = voxel_sums(voxels, terms.alpha, terms.phi)
+        parameters = Parameters(
+            alpha=layout.full(terms.alpha),
+            phi=layout.full(terms.phi),
+            region=bool(terms.region_weight),
+            voxel=bool(terms.voxel_weight),
+        )
+        if options.implementation == "fused":
+            sums = fused_sums(voxels, parameters)
+        else:
+            sums = voxel_sums(dense(voxels), parameters)
         if options.batch:
             sums = pool(sums)
         region, counted = region_term(sums, terms, region_weights, smooth=options.smooth, absent=options.absent)
@@ -111,7 +128,7 @@ class SegmentationLoss(nn.Module, ABC):
         region_weights = weights.clone()
         if not self.options.include_background:
             region_weights[:, 0] = 0
-        if terms.region_weight and not bool(region_weights.any()):
+        if terms.region_weight and not recording() and not bool(region_weights.any()):
             raise ValueError(
                 f"class_weights {self.options.class_weights} with include_background="
                 f"{self.options.include_background} leave no class in the region term"

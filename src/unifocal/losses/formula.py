@@ -12,14 +12,14 @@ For sample n, class c and position i of M, with p = softmax(z) and target g:
 """
 
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from unifocal.losses.dense import Dense
 from unifocal.losses.options import Absent, Reduction
-from unifocal.losses.targets import Voxels
+from unifocal.losses.parameters import Parameters, Sums
 
 PerClassValue = Tensor | float
 """One value for all classes, or (K, C) values; see `Layout`."""
@@ -51,24 +51,6 @@ class Terms:
     constant: float = 0.0
 
 
-class Sums(NamedTuple):
-    """What a loss needs to know about the voxels of N samples.
-
-    Attributes:
-        true: T, (N, K, C).
-        missed: FN, (N, K, C).
-        false: FP, (N, K, C).
-        voxel: The voxel term's sum over positions and problems, (N,).
-        positions: The number of positions (their weight, if weighted), summed over problems, (N,).
-    """
-
-    true: Tensor
-    missed: Tensor
-    false: Tensor
-    voxel: Tensor
-    positions: Tensor
-
-
 def log_probabilities(logits: Tensor) -> tuple[Tensor, Tensor]:
     """The logarithms of p and of 1-p for every class, both with all their digits.
 
@@ -93,21 +75,18 @@ def log_probabilities(logits: Tensor) -> tuple[Tensor, Tensor]:
     return log_p.scatter(2, top, F.logsigmoid(d)), log_q.scatter(2, top, F.logsigmoid(-d))
 
 
-def voxel_sums(voxels: Voxels, alpha: PerClassValue, phi: PerClassValue) -> Sums:
+def voxel_sums(voxels: Dense, parameters: Parameters) -> Sums:
     """The sums of the formula over all positions.
 
-    Args:
-        voxels: Logits, labels and weights.
-        alpha: Weight of each class in the voxel term.
-        phi: Its focusing exponent. (1-p)**phi is exp(phi*log(1-p)), whose slope in the logits is
-            finite for every phi >= 0.
+    (1-p)**phi is exp(phi*log(1-p)), whose slope in the logits is finite for every phi >= 0.
     """
+    alpha, phi = parameters.alpha, parameters.phi
     log_p, log_q = log_probabilities(voxels.logits)
     g = voxels.labels
     wg = g if voxels.weight is None else g * voxels.weight
     w_not_g = 1 - g if voxels.weight is None else (1 - g) * voxels.weight
     p, q = log_p.exp(), log_q.exp()
-    focus = torch.exp(_column(phi, log_q) * log_q) if _any(phi) else 1.0
+    focus = torch.exp(_column(phi, log_q) * log_q)
     voxel = wg * _column(alpha, log_p) * focus * -log_p
     problems, positions = g.shape[1], g.shape[3]
     if voxels.weight is None:
@@ -160,7 +139,9 @@ def region_term(
     Returns:
         The term (N,), 0 where nothing counts; and whether anything counts (N,).
     """
-    values = bounded_power(tversky_loss(sums, terms.delta, smooth), terms.rho)
+    values = tversky_loss(sums, terms.delta, smooth)
+    if not isinstance(terms.rho, float) or terms.rho != 1:
+        values = bounded_power(values, terms.rho)
     counted = (sums.positions > 0)[:, None, None]
     if absent == "skip":
         counted = counted & (sums.true + sums.missed > 0)
@@ -196,10 +177,6 @@ def _like(value: PerClassValue, tensor: Tensor) -> Tensor:
 def _column(value: PerClassValue, tensor: Tensor) -> Tensor:
     """Per-class values, to multiply (N, K, C, M) with."""
     return _like(value, tensor).unsqueeze(-1)
-
-
-def _any(value: PerClassValue) -> bool:
-    return bool(torch.as_tensor(value).any())
 
 
 def _or_one(total: Tensor) -> Tensor:

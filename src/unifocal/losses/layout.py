@@ -57,6 +57,10 @@ class Layout:
         row = torch.tensor(value, dtype=torch.float64, device="cpu")
         return (row[:, None] if self.multi_label else row[None]).expand(shape)
 
+    def full(self, value: Tensor | float) -> Tensor:
+        """One value, or one per class, as (K, C)."""
+        return torch.as_tensor(value, dtype=torch.float64, device="cpu").expand(self.problems, self.classes)
+
     def rare(self, rare_classes: Sequence[int] | None) -> Tensor:
         """Which classes are rare: all but the background, unless named.
 

@@ -8,6 +8,7 @@ from unifocal.losses.values import NON_NEGATIVE, POSITIVE, choice, number, per_c
 
 Absent = Literal["penalise", "skip"]
 Activation = Literal["softmax", "sigmoid"]
+Implementation = Literal["fused", "formula"]
 Reduction = Literal["none", "mean", "sum"]
 
 
@@ -22,6 +23,7 @@ class SharedKeywords(TypedDict, total=False):
     activation: Activation
     smooth: float
     absent: Absent
+    implementation: Implementation
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,11 +43,13 @@ class Options:
     activation: Activation = "softmax"
     smooth: float = 1e-6
     absent: Absent = "penalise"
+    implementation: Implementation = "fused"
 
     def __post_init__(self) -> None:
         choice("reduction", self.reduction, ("none", "mean", "sum"))
         choice("activation", self.activation, ("softmax", "sigmoid"))
         choice("absent", self.absent, ("penalise", "skip"))
+        choice("implementation", self.implementation, ("fused", "formula"))
         number("smooth", self.smooth, POSITIVE)
         for name in ("include_background", "batch"):
             if not isinstance(getattr(self, name), bool):

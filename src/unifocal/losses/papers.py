@@ -17,6 +17,12 @@ class Paper:
     doi: str
     arxiv: str | None = None
 
+    @property
+    def links(self) -> tuple[str, ...]:
+        """Where it can be read: the publisher's page, then the preprint if there is one."""
+        preprint = (f"https://arxiv.org/abs/{self.arxiv}",) if self.arxiv else ()
+        return (f"https://doi.org/{self.doi}", *preprint)
+
 
 UNET = Paper(
     "Ronneberger, Fischer, Brox: U-Net: Convolutional networks for biomedical image segmentation. "
@@ -48,8 +54,8 @@ FOCAL_TVERSKY = Paper(
     "1810.07842",
 )
 COMBO = Paper(
-    "Taghanaki et al.: Combo loss: Handling input and output imbalance in multi-organ "
-    "segmentation. Computerized Medical Imaging and Graphics 75, 2019",
+    "Taghanaki, Zheng, Zhou, Georgescu, Sharma, Xu, Comaniciu, Hamarneh: Combo loss: Handling input and "
+    "output imbalance in multi-organ segmentation. Computerized Medical Imaging and Graphics 75, 2019",
     "10.1016/j.compmedimag.2019.04.005",
     "1805.02798",
 )
@@ -63,6 +69,7 @@ HYBRID_FOCAL = Paper(
     "Yeung, Sala, Schönlieb, Rundo: Focus U-Net: A novel dual attention-gated CNN for polyp "
     "segmentation during colonoscopy. Computers in Biology and Medicine 137, 2021",
     "10.1016/j.compbiomed.2021.104815",
+    "2105.07467",
 )
 UNIFIED_FOCAL = Paper(
     "Yeung, Sala, Schönlieb, Rundo: Unified Focal loss: Generalising Dice and cross entropy-based "

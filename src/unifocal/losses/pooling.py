@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor, distributed
 
-from unifocal.losses.formula import Sums
+from unifocal.losses.parameters import Sums
 
 
 def pool(sums: Sums) -> Sums:

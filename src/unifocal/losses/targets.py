@@ -1,4 +1,4 @@
-"""Logits, targets and weight maps in the many shapes they come in, brought into one."""
+"""Logits, targets and weight maps in the many shapes they come in, brought into one without a copy."""
 
 from typing import NamedTuple
 
@@ -6,20 +6,51 @@ import torch
 from torch import Tensor
 
 from unifocal.losses.options import Activation
+from unifocal.losses.recording import recording
 
 
 class Voxels(NamedTuple):
-    """N samples, K problems of C classes, M positions; see `Layout`.
+    """N samples, K problems of C classes, M positions; see `Layout`. Views of what the user gave.
 
     Attributes:
         logits: (N, K, C, M), or (N, K, 1, M) where one logit decides between two classes.
-        labels: (N, K, C, M), in [0, 1].
-        weight: (N, K or 1, 1, M), not negative; None where all positions count as one.
+        labels: (N, K, M), the class of every position; or soft labels, (N, K, C, M) or, for one logit,
+            (N, K, 1, M).
+        weight: (N, K or 1, M); None where all positions count as one.
+        ignore_index: The class that is to count as if it were not there; None for none.
     """
 
     logits: Tensor
     labels: Tensor
     weight: Tensor | None
+    ignore_index: int | None
+
+    @property
+    def classes(self) -> int:
+        """C, at least 2."""
+        return max(2, self.logits.shape[2])
+
+    @property
+    def soft(self) -> bool:
+        """Whether the labels are probabilities."""
+        return self.labels.ndim == 4
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The dtype to compute in: float32 or wider."""
+        return torch.promote_types(self.logits.dtype, torch.float32)
+
+    def part(self, samples: slice, problems: slice, positions: slice) -> "Voxels":
+        """A part of them, without a copy."""
+        weight = self.weight
+        if weight is not None:
+            weight = weight[samples, problems if weight.shape[1] > 1 else slice(None), positions]
+        return Voxels(
+            self.logits[samples, problems, :, positions],
+            self.labels[samples, problems, ..., positions],
+            weight,
+            self.ignore_index,
+        )
 
 
 def prepare(
@@ -30,42 +61,50 @@ def prepare(
     activation: Activation,
     ignore_index: int | None,
 ) -> Voxels:
-    """Bring logits and target into one shape, in float32 or wider.
-
-    Ignored positions and those of weight 0 get the weight 0 and the logit 0, so that nothing that
-    stands there, NaN included, has any effect. The range checks wait for the device.
+    """Check types and shapes, and see all in the same way. Values are checked where they are read.
 
     Args:
         logits: (N, C, *spatial), floating point.
-        target: Class indices (N, *spatial) or (N, 1, *spatial) of an integer dtype; or
-            one-hot or soft labels (N, C, *spatial) in [0, 1]. For one channel, and for each
-            channel under sigmoid, the label of the foreground.
+        target: Class indices (N, *spatial) or (N, 1, *spatial); or one-hot or soft labels
+            (N, C, *spatial) in [0, 1]. For one channel, and for each channel under sigmoid, the label
+            of the foreground.
         weight: (N, *spatial) or (N, 1, *spatial), under sigmoid also (N, C, *spatial).
         activation: `softmax` or `sigmoid`.
         ignore_index: The target value to leave out; None for none.
 
     Raises:
         TypeError: If a dtype does not fit.
-        ValueError: If shapes or values do not fit.
+        ValueError: If shapes do not fit.
     """
+    logits, target = plain(logits), plain(target)
     if not logits.is_floating_point():
         raise TypeError(f"logits must be floating point, got {logits.dtype}")
     if logits.ndim < 2 or not logits.numel():
         raise ValueError(f"logits must have the shape (N, C, *spatial), none of it 0, got {tuple(logits.shape)}")
+    if target.is_complex():
+        raise TypeError(f"target must be class indices or labels in [0, 1], got {target.dtype}")
     samples, channels = logits.shape[:2]
-    z = logits.reshape(samples, channels, -1)
-    z = z.float() if z.dtype in {torch.float16, torch.bfloat16} else z
-    flat = _flat_target(logits, target, activation)
+    flat = logits.reshape(samples, channels, -1)
+    if target.dtype in {torch.uint16, torch.uint32, torch.uint64}:
+        target = target.long()  # PyTorch does little with these.
+    labels = _flat_target(logits, target, activation)
+    weight = None if weight is None else _flat_weight(logits, plain(weight), activation)
+    per_class = labels.shape[1] > 1 and activation == "softmax"
+    if per_class and ignore_index is not None:
+        raise ValueError(
+            "ignore_index needs class indices; with one-hot or soft labels, "
+            "pass weight=, a map that is 0 where a position is to be ignored"
+        )
+    ignore_index = ignore_index if _can_hold(labels.dtype, ignore_index) else None
     if channels == 1 or activation == "sigmoid":
-        z = z.unsqueeze(2)
-        labels, ignored = _two_class_labels(flat, z.dtype, ignore_index)
-    else:
-        z = z.unsqueeze(1)
-        labels, ignored = _multi_class_labels(flat, channels, z.dtype, ignore_index)
-    combined = _weights(logits, weight, ignored, z.dtype, multi_label=activation == "sigmoid")
-    if combined is not None:
-        z = z.masked_fill(combined == 0, 0)
-    return Voxels(z, labels, combined)
+        soft = labels.is_floating_point() and not _only_0_and_1(labels, ignore_index)
+        return Voxels(flat.unsqueeze(2), labels.unsqueeze(2) if soft else labels, weight, ignore_index)
+    return Voxels(flat.unsqueeze(1), labels.unsqueeze(1) if per_class else labels, weight, ignore_index)
+
+
+def plain(tensor: Tensor) -> Tensor:
+    """The tensor without what a subclass adds, such as MONAI's record of an image's affine."""
+    return tensor if type(tensor) is Tensor else tensor.as_subclass(Tensor)
 
 
 def _flat_target(logits: Tensor, target: Tensor, activation: Activation) -> Tensor:
@@ -83,78 +122,34 @@ def _flat_target(logits: Tensor, target: Tensor, activation: Activation) -> Tens
     return target.reshape(samples, -1 if tuple(target.shape) == every else 1, logits[0, 0].numel())
 
 
-def _two_class_labels(target: Tensor, dtype: torch.dtype, ignore_index: int | None) -> tuple[Tensor, Tensor | None]:
-    """(N, K, M) foreground labels to (N, K, 2, M), and which to ignore (N, K, 1, M)."""
-    foreground, ignored = _without_ignored(target, ignore_index)
-    foreground = _in_unit_range(foreground.to(dtype)).unsqueeze(2)
-    labels = torch.cat([1 - foreground, foreground], dim=2)
-    return labels, None if ignored is None else ignored.unsqueeze(2)
-
-
-def _multi_class_labels(
-    target: Tensor, classes: int, dtype: torch.dtype, ignore_index: int | None
-) -> tuple[Tensor, Tensor | None]:
-    """(N, 1, M) indices or (N, C, M) labels to (N, 1, C, M), and which to ignore (N, 1, 1, M)."""
-    if target.shape[1] == classes:
-        if ignore_index is not None:
-            raise ValueError(
-                "ignore_index needs class indices; with one-hot or soft labels, "
-                "pass weight=, a map that is 0 where a position is to be ignored"
-            )
-        return _in_unit_range(target.to(dtype)).unsqueeze(1), None
-    if target.is_floating_point():
-        raise TypeError(f"class indices must be of an integer dtype, got {target.dtype}: .long()")
-    indices, ignored = _without_ignored(target, ignore_index)
-    low, high = int(indices.min()), int(indices.max())
-    if low < 0 or high >= classes:
-        raise ValueError(
-            f"target holds the class indices {low} to {high}, but the logits have {classes} "
-            f"classes, 0 to {classes - 1}, and ignore_index is {ignore_index}"
-        )
-    shape = (target.shape[0], classes, target.shape[2])
-    labels = torch.zeros(shape, dtype=dtype, device=target.device).scatter_(1, indices, 1)
-    return labels.unsqueeze(1), None if ignored is None else ignored.unsqueeze(1)
-
-
-def _without_ignored(target: Tensor, ignore_index: int | None) -> tuple[Tensor, Tensor | None]:
-    """The target with 0 where it is ignored, and where that is."""
-    target = target if target.is_floating_point() else target.long()
-    if ignore_index is None:
-        return target, None
-    ignored = target == ignore_index
-    return target.masked_fill(ignored, 0), ignored
-
-
-def _in_unit_range(labels: Tensor) -> Tensor:
-    if not bool(((labels >= 0) & (labels <= 1)).all()):
-        raise ValueError(
-            f"labels must lie in [0, 1], got {float(labels.min()):g} to {float(labels.max()):g}; "
-            "class indices above 1 need as many channels, an ignored value needs ignore_index"
-        )
-    return labels
-
-
-def _weights(
-    logits: Tensor,
-    weight: Tensor | None,
-    ignored: Tensor | None,
-    dtype: torch.dtype,
-    *,
-    multi_label: bool,
-) -> Tensor | None:
-    """The weight map without the ignored positions, (N, K or 1, 1, M)."""
-    if weight is None:
-        return None if ignored is None else (~ignored).to(dtype)
+def _flat_weight(logits: Tensor, weight: Tensor, activation: Activation) -> Tensor:
+    """The weight map as (N, 1 or C, M), its shape checked."""
     samples, channels, *spatial = logits.shape
     valid = [(samples, *spatial), (samples, 1, *spatial)]
-    valid += [(samples, channels, *spatial)] if multi_label else []
+    valid += [(samples, channels, *spatial)] if activation == "sigmoid" else []
     if tuple(weight.shape) not in valid:
         raise ValueError(
             f"weight has the shape {tuple(weight.shape)}, but with logits {tuple(logits.shape)} "
             f"it must be one of {valid}"
         )
     many = tuple(weight.shape) == (samples, channels, *spatial)
-    flat = weight.to(dtype).reshape(samples, channels if many else 1, 1, -1)
-    if not bool(((flat >= 0) & flat.isfinite()).all()):
-        raise ValueError("weight must be finite and not negative everywhere")
-    return flat if ignored is None else flat.masked_fill(ignored, 0)
+    return weight.reshape(samples, channels if many else 1, -1)
+
+
+def _can_hold(dtype: torch.dtype, value: int | None) -> bool:
+    """Whether labels of the dtype can be that value; a comparison would wrap it around."""
+    if value is None:
+        return False
+    if dtype == torch.bool:
+        return value in {0, 1}
+    return dtype.is_floating_point or torch.iinfo(dtype).min <= value <= torch.iinfo(dtype).max
+
+
+def _only_0_and_1(labels: Tensor, ignore_index: int | None) -> bool:
+    """Whether floating-point labels of a foreground are a mask that was only stored as floats."""
+    if recording():
+        return False
+    ignored = 0 if ignore_index is None else ignore_index
+    return all(
+        bool(((part == 0) | (part == 1) | (part == ignored)).all()) for part in torch.split(labels, 1 << 18, dim=-1)
+    )
