@@ -45,7 +45,7 @@ class ManyClasses:
         self.region, self.voxel = region, voxel
         self.constant = not region and len(set(alpha)) == 1 and not any(phi)
         self.parts, self.slots = channels, 8 + 2 * channels
-        self.numbers = torch.arange(channels).unsqueeze(1)
+        self.numbers = torch.arange(channels, device="cpu").unsqueeze(1)
 
     def forward(self, piece: Piece, slots: Tensor, work: Tensor) -> PieceSums:
         """The sums of a piece.
@@ -96,18 +96,34 @@ class ManyClasses:
                 total = torch.lerp(total, values[pair], chosen[:, c : c + 1])
         return total
 
-    def backward(self, slots: Tensor, work: Tensor, weight: Tensor | None, region: Tensor, voxel: Tensor) -> None:
+    @staticmethod
+    def region_sums(found: Tensor) -> Tensor:
+        """T, FN and FP, (3, R, C), from the sums of all pieces."""
+        return found.movedim(2, 0)
+
+    @staticmethod
+    def coefficients(region: Tensor, voxel: Tensor) -> Tensor:
+        """What `backward` multiplies with, (R, 3, C).
+
+        Args:
+            region: The loss' gradient in T, FN and FP, (3, R, C).
+            voxel: The loss' gradient in the voxel term's sum, (R,).
+        """
+        true, missed, false = region
+        return torch.stack([true - missed, false, voxel[:, None].expand_as(false)], dim=1)
+
+    def backward(self, slots: Tensor, work: Tensor, weight: Tensor | None, coefficients: Tensor) -> None:
         """Turn what `forward` left into the gradient in the logits.
 
         Args:
             slots: (R, slots, m), memory to use, with the labels in the first.
             work: (R, C, m), what `forward` left; then the gradient.
             weight: The weights, (R, m).
-            region: The loss' gradient in T, FN and FP, (3, R, C).
-            voxel: The loss' gradient in the voxel term's sum, (R,).
+            coefficients: Those of these samples.
         """
+        voxel = coefficients[:, 2:, :1]
         if self.constant:
-            work *= (voxel * self.alpha[0])[:, None, None]
+            work *= voxel * self.alpha[0]
         else:
             chosen, own, both, left, h, spare = self._split(slots)
             p, q = both.split(1, dim=1)
@@ -117,9 +133,9 @@ class ManyClasses:
             likely = torch.lt(left, 0, out=spare)
             torch.add(likely, left, out=p)
             torch.ge(left, 0, out=q).sub_(left)
-            h.copy_(self._slope(p, q, chosen)).mul_(voxel[:, None, None]) if self.voxel else h.zero_()
+            h.copy_(self._slope(p, q, chosen)).mul_(voxel) if self.voxel else h.zero_()
             if self.region:
-                _add_region(work, own, chosen, left, likely, p, q.mul_(h), h, region)
+                _add_region(work, own, chosen, left, likely, p, q.mul_(h), h, coefficients)
             else:
                 work.mul_(h).addcmul_(chosen, q.mul_(h), value=-1)
         if weight is not None:
@@ -136,13 +152,13 @@ class ManyClasses:
 
 
 def _region_sums(b: Tensor, both: Tensor, chosen: Tensor, weight: Tensor | None, spare: Tensor) -> Tensor:
-    """T, FN and FP, (3, R, C), from b with 0 for the true class, and both p and q."""
-    if weight is None:
-        true, missed = sums_of_products(chosen, both).unbind(dim=2)
-        return torch.stack([true, missed, b.sum(dim=2)])
-    weights = weight.unsqueeze(1)
-    true, missed = sums_of_products(torch.mul(chosen, weights, out=spare), both).unbind(dim=2)
-    return torch.stack([true, missed, torch.mul(b, weights, out=spare).sum(dim=2)])
+    """T, FN and FP, (R, C, 3), from b with 0 for the true class, and both p and q."""
+    if weight is not None:
+        weights = weight.unsqueeze(1)
+        chosen, false = torch.mul(chosen, weights, out=spare), (b * weights).sum(dim=2, keepdim=True)
+    else:
+        false = b.sum(dim=2, keepdim=True)
+    return torch.cat([sums_of_products(chosen, both), false], dim=2)
 
 
 def _add_region(
@@ -154,17 +170,17 @@ def _add_region(
     p: Tensor,
     qh: Tensor,
     h: Tensor,
-    region: Tensor,
+    coefficients: Tensor,
 ) -> None:
     """Turn the probabilities of the wrong classes, in `work`, into the gradient of both terms."""
-    true, missed, r = region
-    a = torch.bmm((true - missed).unsqueeze(1), chosen)
+    a, r = coefficients[:, :2].split(1, dim=1)
+    a = torch.bmm(a, chosen)
     # Less a_y where y is likely, so that nothing nearly equal is subtracted.
-    s = torch.bmm(r.unsqueeze(1), work).addcmul_(left, a)
+    s = torch.bmm(r, work).addcmul_(left, a)
     of_likely = likely.mul_(a)
     dz_y = a.sub_(of_likely).sub_(s).mul_(p).sub_(qh)
     certain = torch.gt(work, 0.5, out=room)
-    work *= h.sub_(s).sub_(of_likely) + r.unsqueeze(2)
+    work *= h.sub_(s).sub_(of_likely) + r.transpose(1, 2)
     work.addcmul_(chosen, dz_y).addcmul_(certain, work.sum(dim=1, keepdim=True), value=-1)
 
 

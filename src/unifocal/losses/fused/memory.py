@@ -11,12 +11,12 @@ LARGE = 1 << 22
 """Bytes from which a tensor is mapped afresh each time, a page at its first touch."""
 
 
-def empty(like: Tensor, dtype: torch.dtype) -> Tensor:
-    """An uninitialised, contiguous tensor of the same shape.
+def empty(shape: torch.Size, dtype: torch.dtype) -> Tensor:
+    """An uninitialised, contiguous tensor on the CPU.
 
     The first touch of fresh memory costs more than the arithmetic that fills it; in large pages it does not.
     """
-    tensor = torch.empty(like.shape, dtype=dtype, device=like.device)
+    tensor = torch.empty(shape, dtype=dtype, device="cpu")
     size = tensor.numel() * tensor.element_size()
     if _C_LIBRARY is not None and size >= LARGE:
         page = mmap.PAGESIZE

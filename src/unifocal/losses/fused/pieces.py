@@ -44,7 +44,7 @@ class PieceSums(NamedTuple):
     """Sums over a piece's positions; None where the loss has no such term.
 
     Attributes:
-        region: T, FN and FP, (3, R, C).
+        region: What `region_sums` makes T, FN and FP of, (R, ...).
         voxel: The voxel term's sum, (R,).
     """
 

@@ -9,6 +9,7 @@ FN of one class is the FP of the other. With f = -log p:
 """
 
 from collections.abc import Sequence
+from functools import cache
 
 import torch
 from torch import Tensor
@@ -57,7 +58,8 @@ class TwoClasses:
         chosen, both = slots[:, :2], work[:, :2] if work.shape[1] > 1 else slots[:, 5:]
         foreground, background, f, slope, side = slots[:, :5].unbind(dim=1)
         p, q = both.unbind(dim=1)
-        torch.add(z.new_ones(()), foreground, alpha=-2, out=side)
+        one = _one(z.dtype)
+        torch.add(one, foreground, alpha=-2, out=side)
         _steep(z, side, f)
         torch.sigmoid(f, out=q)
         torch.sigmoid(f.neg_(), out=p)
@@ -68,18 +70,39 @@ class TwoClasses:
                 # Where p is 0 to rounding, -log p is side*d.
                 f.copy_(torch.where(f.isinf(), _steep(z, side, torch.empty_like(f)), f))
             voxel = self._voxel_term(p, q, f, foreground, slope, (background, side), weight)
-        torch.sub(z.new_ones(()), foreground, out=background)
+        torch.sub(one, foreground, out=background)
         torch.sub(background, foreground, out=side)
         if weight is not None:
             chosen *= weight.unsqueeze(1)
             side *= weight
         if self.region:
-            true, missed = sums_of_products(chosen, both).flip(1).unbind(dim=2)
-            region = torch.stack([true, missed, missed.flip(1)])
+            region = sums_of_products(chosen, both)
             torch.mul(q, p, out=work[:, -1]).mul_(side)
         if self.voxel:
             torch.mul(slope, side, out=work[:, -self.parts])
         return PieceSums(region, voxel)
+
+    @staticmethod
+    def region_sums(found: Tensor) -> Tensor:
+        """T, FN and FP, (3, R, 2), from the sums of all pieces."""
+        true, missed = found.flip(1).unbind(dim=2)
+        return torch.stack([true, missed, missed.flip(1)])
+
+    @staticmethod
+    def coefficients(region: Tensor, voxel: Tensor) -> Tensor:
+        """What `backward` multiplies with, (R, 3, 1).
+
+        Args:
+            region: The loss' gradient in T, FN and FP, (3, R, 2).
+            voxel: The loss' gradient in the voxel term's sum, (R,).
+        """
+        # q adds to its own class' FN, takes from its T, and adds to the other class' FP.
+        true, missed, false = region
+        of_background, of_foreground = (missed - true + false.flip(1)).unbind(dim=1)
+        least = of_foreground.abs() * LEAST_SHARE
+        scale = torch.where(of_background.abs() < least, least, of_background)
+        ratio = torch.where(scale == 0, 0, of_foreground / scale)
+        return torch.stack([scale, ratio, voxel], dim=1).unsqueeze(2)
 
     def _voxel_term(
         self,
@@ -112,31 +135,30 @@ class TwoClasses:
         f *= focus
         return (f if weight is None else f.mul_(weight)).sum(dim=1)
 
-    def backward(self, slots: Tensor, work: Tensor, weight: Tensor | None, region: Tensor, voxel: Tensor) -> None:  # noqa: ARG002
+    def backward(self, slots: Tensor, work: Tensor, weight: Tensor | None, coefficients: Tensor) -> None:  # noqa: ARG002
         """Turn what `forward` left into the gradient in the logits.
 
         Args:
             slots: (R, slots, m), memory to use.
             work: (R, max(parts, 1 or 2), m), its last channels what `forward` left; then the gradient.
             weight: The weights; not needed, as `work` holds what comes of them.
-            region: The loss' gradient in T, FN and FP, (3, R, 2).
-            voxel: The loss' gradient in the voxel term's sum, (R,).
+            coefficients: Those of these samples.
         """
         slope = work[:, -1]
+        scale, ratio, voxel = coefficients.unbind(dim=1)
         if self.region:
-            # q adds to its own class' FN, takes from its T, and adds to the other class' FP.
-            true, missed, false = region
-            of_background, of_foreground = (missed - true + false.flip(1)).unbind(dim=1)
-            least = of_foreground.abs() * LEAST_SHARE
-            scale = torch.where(of_background.abs() < least, least, of_background)
-            ratio = torch.where(scale == 0, 0, of_foreground / scale)
-            torch.mul(torch.prelu(slope.unsqueeze(0), ratio).squeeze(0), scale[:, None], out=slope)
+            torch.mul(torch.prelu(slope.unsqueeze(0), ratio[:, 0]).squeeze(0), scale, out=slope)
             if self.voxel:
-                slope.addcmul_(work[:, -2], voxel[:, None])
+                slope.addcmul_(work[:, -2], voxel)
         else:
-            slope.mul_(voxel[:, None])
+            slope.mul_(voxel)
         if work.shape[1] == 2:
             torch.neg(slope, out=work[:, 0])
+
+
+@cache
+def _one(dtype: torch.dtype) -> Tensor:
+    return torch.ones((), dtype=dtype, device="cpu")
 
 
 def _steep(z: Tensor, side: Tensor, out: Tensor) -> Tensor:

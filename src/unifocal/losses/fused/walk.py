@@ -1,5 +1,7 @@
 """The fused way on the CPU: all voxels, a piece at a time."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -28,25 +30,35 @@ def forward(voxels: Voxels, parameters: Parameters, *, keep: bool) -> tuple[Sums
     samples, problems, channels, positions = voxels.logits.shape
     engines = [_engine(parameters, problem, channels) for problem in range(problems)]
     keep = keep and voxels.dtype == voxels.logits.dtype and engines[0].parts <= channels
-    left = memory.empty(voxels.logits, voxels.dtype) if keep else None
-    region = torch.zeros(3, samples, problems, voxels.classes, dtype=torch.float64)
-    voxel, counted = torch.zeros(2, samples, dtype=torch.float64)
+    left = memory.empty(voxels.logits.shape, voxels.dtype) if keep else None
     rows, length = size(voxels, engines[0].slots)
     room = _Room(voxels, engines[0].slots, rows * length, work=not keep)
+    region, voxel, counted = [], [], []
     for problem, engine in enumerate(engines):
+        found, weights = [], []
         for piece in pieces(voxels, problem, left, rows, length):
             slots, work = room.of(piece.labels.shape)
             ready = read(voxels, piece, slots[:, 0])
-            found = engine.forward(ready, slots, work if piece.gradient is None else piece.gradient)
-            if found.region is not None:
-                region[:, piece.samples, problem] += found.region
-            if found.voxel is not None:
-                voxel[piece.samples] += found.voxel
-            if ready.weight is not None:
-                counted[piece.samples] += ready.weight.sum(dim=1)
-    if voxels.weight is None and voxels.ignore_index is None:
-        counted.fill_(problems * positions)
-    return Sums(*(part.to(voxels.dtype) for part in (*region, voxel, counted))), left
+            found.append(engine.forward(ready, slots, work if piece.gradient is None else piece.gradient))
+            weights.append(None if ready.weight is None else ready.weight.sum(dim=1))
+        groups = -(-samples // rows)
+        of_region, of_voxel, weight = (_total(parts, groups) for parts in (*zip(*found, strict=True), weights))
+        none = torch.zeros(samples, voxels.classes, device="cpu")
+        region.append(torch.stack([none] * 3) if of_region is None else engine.region_sums(of_region))
+        voxel.append(none[:, 0] if of_voxel is None else of_voxel)
+        counted.append(none[:, 0] + positions if weight is None else weight)
+    of_samples = (torch.stack(parts).sum(dim=0) for parts in (voxel, counted))
+    return Sums(*(part.to(voxels.dtype) for part in (*torch.stack(region, dim=2), *of_samples))), left
+
+
+def _total(parts: Sequence[Tensor | None], groups: int) -> Tensor | None:
+    """The sums (N, ...) from those of the pieces, which come one group of samples after the other."""
+    some = [part for part in parts if part is not None]
+    count = len(some) // groups
+    if not count:
+        return None
+    sums = (torch.stack(some[i : i + count]).sum(dim=0, dtype=torch.float64) for i in range(0, len(some), count))
+    return torch.cat(list(sums))
 
 
 def backward(voxels: Voxels, parameters: Parameters, left: Tensor | None, upstream: Upstream) -> Tensor:
@@ -58,26 +70,27 @@ def backward(voxels: Voxels, parameters: Parameters, left: Tensor | None, upstre
         left: What `forward` left, which becomes the gradient; None to work it out again.
         upstream: The loss' gradient in the sums.
     """
-    gradient = memory.empty(voxels.logits, voxels.logits.dtype) if left is None else left
+    gradient = memory.empty(voxels.logits.shape, voxels.logits.dtype) if left is None else left
     region = torch.stack(upstream[:3])
     _, problems, channels, _ = voxels.logits.shape
     engines = [_engine(parameters, problem, channels) for problem in range(problems)]
     rows, length = size(voxels, engines[0].slots)
     room = _Room(voxels, engines[0].slots, rows * length, work=left is None)
     for problem, engine in enumerate(engines):
+        coefficients = engine.coefficients(region[:, :, problem], upstream.voxel)
         for piece in pieces(voxels, problem, gradient, rows, length):
             slots, work = room.of(piece.labels.shape)
             target = piece.gradient
             assert target is not None
-            here = region[:, piece.samples, problem], upstream.voxel[piece.samples]
+            here = coefficients[piece.samples]
             if left is not None:
                 weight = reread(voxels, piece, slots[:, 0]) if engine.rereads else None
-                engine.backward(slots, target, weight, *here)
+                engine.backward(slots, target, weight, here)
             else:
                 ready = read(voxels, piece, slots[:, 0])
                 engine.forward(ready, slots, work)
                 weight = reread(voxels, piece, slots[:, 0]) if engine.rereads else None
-                engine.backward(slots, work, weight, *here)
+                engine.backward(slots, work, weight, here)
                 target.copy_(work[:, -target.shape[1] :])
     return gradient
 
@@ -95,7 +108,7 @@ class _Room:
     def __init__(self, voxels: Voxels, slots: int, positions: int, *, work: bool) -> None:
         self.slots = slots
         self.channels = slots + (voxels.classes if work else 0)
-        self.memory = torch.empty(self.channels * positions, dtype=voxels.dtype)
+        self.memory = memory.empty(torch.Size([self.channels * positions]), voxels.dtype)
 
     def of(self, shape: torch.Size) -> tuple[Tensor, Tensor]:
         """For a piece of (R, m) positions, slots (R, slots, m) and, if wanted, a place to work (R, C, m)."""
