@@ -38,7 +38,7 @@ class SegmentationLoss(nn.Module, ABC):
     - gamma = 0 means no focusing, as in the Unified Focal loss' Eqs. 20-21 and the authors' code;
       Eqs. 16-17 as printed, and geodl for R, use 1 - gamma.
     - `region_weight` weighs the region term, like `weight` in the authors' code. Lambda in the
-      paper's text and `weight` in MONAI are 1 - region_weight.
+      paper's text is 1 - region_weight; so is `weight` in MONAI, which halves the voxel term besides.
     - classes lie along the channel axis also in 3D, where the authors' Keras code, `[:, :, :, 0]`,
       picks slices.
 
