@@ -48,7 +48,6 @@ def test_lightning() -> None:
     assert_it_learns(*example("lightning_module").main(epochs=2), above=0.5)
 
 
-@pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")
 def test_monais_supervised_trainer() -> None:
     pytest.importorskip("monai")
     pytest.importorskip("ignite", reason="MONAI's engines need pytorch-ignite")
@@ -67,7 +66,6 @@ def test_monais_supervised_trainer() -> None:
     }
 
 
-@pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")
 def test_deep_supervision_of_dynunet() -> None:
     pytest.importorskip("monai")
     assert_it_learns(*example("deep_supervision").main(steps=20), above=0.3)

@@ -69,7 +69,7 @@ def assert_as_exact(name: str, parameters: dict[str, object], logits: Tensor, *r
     assert ours[1].dtype == logits.dtype
     error, formulas = ((gradient.double() - exact[1]).abs() for _, gradient in (ours, plain))
     precision = max(1e-5, float(torch.finfo(logits.dtype).eps))
-    allowed = precision * exact[1].abs() + 5e-6 * exact[1].abs().max() + 1e-13
+    allowed = precision * exact[1].abs() + 1e-5 * exact[1].abs().max() + 1e-13
     assert (error <= torch.maximum(allowed, 3 * formulas.max())).all(), (error - allowed).max()
 
 
@@ -234,7 +234,6 @@ def test_a_penalty_on_the_gradient_trains_the_network(name: str) -> None:
 
 
 @some_losses
-@pytest.mark.filterwarnings("ignore:.*torch.jit.script:DeprecationWarning")
 @pytest.mark.parametrize("channels", [1, 2, 3])
 def test_torch_func(name: str, channels: int) -> None:
     case = example(channels, samples=3)
@@ -251,7 +250,6 @@ def test_torch_func(name: str, channels: int) -> None:
 
 
 @some_losses
-@pytest.mark.filterwarnings("ignore:.*torch.jit.script:DeprecationWarning")
 def test_forward_mode(name: str) -> None:
     case = example(3)
     loss = create(name)

@@ -36,7 +36,7 @@ class ManyClasses:
         voxel: Whether there is a voxel term.
     """
 
-    rereads = True
+    rereads = fills = True
 
     def __init__(
         self, alpha: Sequence[float], phi: Sequence[float], channels: int, *, region: bool, voxel: bool
@@ -47,29 +47,26 @@ class ManyClasses:
         self.parts, self.slots = channels, 8 + 2 * channels
         self.numbers = torch.arange(channels, device="cpu").unsqueeze(1)
 
-    def forward(self, piece: Piece, slots: Tensor, work: Tensor) -> PieceSums:
+    def forward(self, piece: Piece, slots: Tensor, work: Tensor, *, filled: bool) -> PieceSums:
         """The sums of a piece.
 
         Args:
             piece: Logits and weights.
             slots: (R, slots, m), memory to use, with the labels in the first.
             work: (R, C, m), where what the backward pass needs goes.
+            filled: Whether the probabilities are there already.
         """
         z, weight = piece.logits, piece.weight
-        chosen, product, both, top, value, spare = self._split(slots)
+        chosen, product, both, _, value, spare = self._split(slots)
         p, q = both.split(1, dim=1)
-        torch.amax(z, dim=1, keepdim=True, out=top)
-        b = torch.sub(z, top, out=work).exp_()
+        b = work if filled else work.copy_(z.softmax(dim=1))
         torch.sum(torch.mul(b, chosen, out=product), dim=1, keepdim=True, out=p)
         torch.sum(b.sub_(product), dim=1, keepdim=True, out=q)
-        scale = torch.add(p, q, out=spare).reciprocal_()
-        both *= scale
-        b *= scale
         region = voxel = None
         if self.region:
             region = _region_sums(b, both, chosen, weight, product)
         if self.voxel:
-            _cost(z, top, p, q, chosen, value).mul_(self._focus(q, chosen))
+            _cost(z, p, q, chosen, value).mul_(self._focus(q, chosen))
             voxel = (value if weight is None else value.mul_(weight.unsqueeze(1))).sum(dim=(1, 2))
         likely = torch.gt(p, -1 if self.constant else 0.5, out=spare)
         b.addcmul_(chosen, torch.lerp(p, q.clamp_min_(LEAST).neg_(), likely, out=value))
@@ -184,11 +181,10 @@ def _add_region(
     work.addcmul_(chosen, dz_y).addcmul_(certain, work.sum(dim=1, keepdim=True), value=-1)
 
 
-def _cost(z: Tensor, top: Tensor, p: Tensor, q: Tensor, chosen: Tensor, out: Tensor) -> Tensor:
+def _cost(z: Tensor, p: Tensor, q: Tensor, chosen: Tensor, out: Tensor) -> Tensor:
     """-log p of every position, (R, 1, m)."""
     torch.div(q, p, out=out).log1p_()
     if not out.sum().isfinite().item():
-        own = torch.where(chosen > 0, z, 0).sum(dim=1, keepdim=True)
-        beyond = (top - own).add_((z - top).exp_().sum(dim=1, keepdim=True).log_())
+        beyond = z.logsumexp(dim=1, keepdim=True) - torch.where(chosen > 0, z, 0).sum(dim=1, keepdim=True)
         out.copy_(torch.where(p > LEAST, out, beyond))
     return out

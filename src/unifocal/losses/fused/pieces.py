@@ -66,7 +66,7 @@ def size(voxels: Voxels, slots: int) -> tuple[int, int]:
         return min(samples, most // positions), positions
     # Pieces of equal length, as a short one at the end costs as many calls; whole runs, see `sums_of_products`.
     length = -(-positions // -(-positions // most))
-    return 1, -(-length // RUN) * RUN if length > RUN else length
+    return 1, length // RUN * RUN if length > RUN else length
 
 
 def pieces(voxels: Voxels, problem: int, gradient: Tensor | None, rows: int, length: int) -> Iterator[Piece]:

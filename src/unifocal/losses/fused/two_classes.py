@@ -35,7 +35,7 @@ class TwoClasses:
         voxel: Whether there is a voxel term.
     """
 
-    rereads = False
+    rereads = fills = False
 
     def __init__(
         self, alpha: Sequence[float], phi: Sequence[float], channels: int, *, region: bool, voxel: bool
@@ -45,7 +45,7 @@ class TwoClasses:
         self.parts = int(region) + int(voxel)
         self.slots = 5 if channels == 2 else 7
 
-    def forward(self, piece: Piece, slots: Tensor, work: Tensor) -> PieceSums:
+    def forward(self, piece: Piece, slots: Tensor, work: Tensor, *, filled: bool) -> PieceSums:  # noqa: ARG002
         """The sums of a piece.
 
         Args:
@@ -53,6 +53,7 @@ class TwoClasses:
             slots: (R, slots, m), memory to use, with the labels in the first.
             work: (R, channels, m), with at least as many channels as there are parts; what the backward
                 pass needs goes into the last ones.
+            filled: Not asked for here.
         """
         z, weight = piece.logits, piece.weight
         chosen, both = slots[:, :2], work[:, :2] if work.shape[1] > 1 else slots[:, 5:]

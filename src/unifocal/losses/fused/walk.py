@@ -31,6 +31,8 @@ def forward(voxels: Voxels, parameters: Parameters, *, keep: bool) -> tuple[Sums
     engines = [_engine(parameters, problem, channels) for problem in range(problems)]
     keep = keep and voxels.dtype == voxels.logits.dtype and engines[0].parts <= channels
     left = memory.empty(voxels.logits.shape, voxels.dtype) if keep else None
+    if left is not None and engines[0].fills:
+        torch.softmax(voxels.logits, dim=2, out=left)
     rows, length = size(voxels, engines[0].slots)
     room = _Room(voxels, engines[0].slots, rows * length, work=not keep)
     region, voxel, counted = [], [], []
@@ -39,7 +41,9 @@ def forward(voxels: Voxels, parameters: Parameters, *, keep: bool) -> tuple[Sums
         for piece in pieces(voxels, problem, left, rows, length):
             slots, work = room.of(piece.labels.shape)
             ready = read(voxels, piece, slots[:, 0])
-            found.append(engine.forward(ready, slots, work if piece.gradient is None else piece.gradient))
+            target = work if piece.gradient is None else piece.gradient
+            filled = piece.gradient is not None and ready.logits is piece.logits
+            found.append(engine.forward(ready, slots, target, filled=filled))
             weights.append(None if ready.weight is None else ready.weight.sum(dim=1))
         groups = -(-samples // rows)
         of_region, of_voxel, weight = (_total(parts, groups) for parts in (*zip(*found, strict=True), weights))
@@ -75,7 +79,8 @@ def backward(voxels: Voxels, parameters: Parameters, left: Tensor | None, upstre
     _, problems, channels, _ = voxels.logits.shape
     engines = [_engine(parameters, problem, channels) for problem in range(problems)]
     rows, length = size(voxels, engines[0].slots)
-    room = _Room(voxels, engines[0].slots, rows * length, work=left is None)
+    needed = engines[0].slots if left is None or engines[0].rereads else 0
+    room = _Room(voxels, needed, rows * length, work=left is None)
     for problem, engine in enumerate(engines):
         coefficients = engine.coefficients(region[:, :, problem], upstream.voxel)
         for piece in pieces(voxels, problem, gradient, rows, length):
@@ -88,7 +93,7 @@ def backward(voxels: Voxels, parameters: Parameters, left: Tensor | None, upstre
                 engine.backward(slots, target, weight, here)
             else:
                 ready = read(voxels, piece, slots[:, 0])
-                engine.forward(ready, slots, work)
+                engine.forward(ready, slots, work, filled=False)
                 weight = reread(voxels, piece, slots[:, 0]) if engine.rereads else None
                 engine.backward(slots, work, weight, here)
                 target.copy_(work[:, -target.shape[1] :])
