@@ -94,13 +94,17 @@ def test_an_interruption_stays_one_and_the_next_is_heard_too(samples: Samples, t
     def interrupt(_record: EpochRecord) -> None:
         signal.raise_signal(signal.SIGINT)
 
-    handler = signal.getsignal(signal.SIGINT)
-    with pytest.raises(KeyboardInterrupt):
-        fit(
-            UNet(1, 1, width=4, depth=2), create("bce"), samples, train=range(8), validation=range(8, 12),
-            settings=TrainingConfig(epochs=2), seed=0, folder=tmp_path, on_epoch=interrupt,
-        )  # fmt: skip
-    assert signal.getsignal(signal.SIGINT) is handler
+    # A shell starts its background jobs with interruptions ignored.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            fit(
+                UNet(1, 1, width=4, depth=2), create("bce"), samples, train=range(8), validation=range(8, 12),
+                settings=TrainingConfig(epochs=2), seed=0, folder=tmp_path, on_epoch=interrupt,
+            )  # fmt: skip
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert (tmp_path / "state.ckpt").is_file()
 
 
