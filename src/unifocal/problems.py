@@ -12,11 +12,15 @@ class Problem:
         where: The file, folder, option or key it concerns.
         what: What is wrong with it.
         remedy: What the user can do about it.
+        kind: What sort of problem it is, for programs: lower-case words with hyphens, such as `mask-empty`.
+        is_warning: Whether work can go on in spite of it; an error stops it.
     """
 
     where: str
     what: str
     remedy: str
+    kind: str = ""
+    is_warning: bool = False
 
     def __str__(self) -> str:
         return f"{self.where}: {self.what}. {self.remedy}"
@@ -40,16 +44,16 @@ class WorkFailedError(RuntimeError):
     """The work itself failed although the input was good; the command line exits with code 1."""
 
 
-def bad_input(where: str, what: str, remedy: str) -> InputError:
+def bad_input(where: str, what: str, remedy: str, *, kind: str = "") -> InputError:
     """An `InputError` with a single problem."""
-    return InputError([Problem(where, what, remedy)])
+    return InputError([Problem(where, what, remedy, kind)])
 
 
 def raise_if_any(problems: Sequence[Problem]) -> None:
-    """Raise an `InputError` when there are problems.
+    """Raise an `InputError` with all problems when one of them is an error; warnings alone pass.
 
     Raises:
-        InputError: If `problems` is not empty.
+        InputError: If `problems` holds more than warnings.
     """
-    if problems:
+    if not all(problem.is_warning for problem in problems):
         raise InputError(problems)
