@@ -29,13 +29,15 @@ def processor() -> str:
     return found[1].strip() if found else platform.processor() or platform.machine()
 
 
-def circumstances(command: str, *, device: str, dtype: str) -> str:
+def circumstances(
+    command: str, *, device: str = "cpu", dtype: str = "", packages: Sequence[str] = ("unifocal", "torch", "monai")
+) -> str:
     """The command, the machine and the versions, as a table."""
     rows = [
         ["Command", f"`{command}`"],
         ["Processor", f"{processor()}, {torch.get_num_threads()} threads"],
-        ["Logits", dtype],
-        ["Versions", ", ".join(f"{name} {_version(name)}" for name in ("unifocal", "torch", "monai"))],
+        *([["Logits", dtype]] if dtype else []),
+        ["Versions", ", ".join(f"{name} {_version(name)}" for name in packages)],
         ["Python", f"{platform.python_version()}, {platform.system()}"],
     ]
     if device == "cuda":

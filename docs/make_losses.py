@@ -8,6 +8,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from generated import filled
 from losses_figures import GAMMAS, IMAGES, figures
 
 from unifocal.losses import SHARED_PARAMETERS, Member, Parameter, describe
@@ -111,20 +112,7 @@ PARTS = {
 }
 
 
-def filled(page: str) -> str:
-    """The page with its generated parts as they should be.
-
-    Raises:
-        KeyError: If the page asks for a part that there is not.
-    """
-
-    def renewed(found: re.Match[str]) -> str:
-        return f"{found[1]}\n\n{PARTS[found[2]]()}\n\n<!-- end -->"
-
-    return re.sub(r"(<!-- generated: (\w+) -->).*?<!-- end -->", renewed, page, flags=re.DOTALL)
-
-
 if __name__ == "__main__":
-    PAGE.write_text(filled(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
+    PAGE.write_text(filled(PAGE.read_text(encoding="utf-8"), PARTS), encoding="utf-8")
     for name, svg in figures().items():
         (IMAGES / name).write_text(svg, encoding="utf-8")

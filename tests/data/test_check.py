@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from unifocal.data.case import Case
+from unifocal.data.case import Case, Source
 from unifocal.data.check import CheckedData, check_cases, load_and_check
 from unifocal.data.folder import DataSet, find_layout, load_cases
 from unifocal.problems import InputError
@@ -191,7 +191,7 @@ def test_check_cases_by_themselves(data: Path) -> None:
         check_cases(dataset, minimum_patients=3)
     with pytest.raises(InputError, match="no cases"):
         check_cases(DataSet((), patients_known=False))
-    gone = Case("x", data / "images" / "x.png", None, "p")
+    gone = Case("x", Source.of(data / "images" / "x.png"), None, "p")
     with pytest.raises(InputError, match=r"x\.png: cannot be opened"):
         check_cases(DataSet((*dataset.cases, gone), patients_known=True))
 

@@ -125,3 +125,50 @@ def test_too_many_labels_over_all_masks() -> None:
     ((where, text),) = faulty(*files)
     assert where == "masks"
     assert f"{2 * MAX_LABELS} different labels" in text
+
+
+def test_values_that_are_not_kept_are_background() -> None:
+    coding, problems = decide_coding(masks({0, 1, 2, 4}, {0, 1}, {0, 4}), keep=(4, 2))
+    assert problems == []
+    stored = np.array([[0, 1, 2], [3, 4, 250]], dtype=np.uint8)
+    np.testing.assert_array_equal(label_values(stored, coding), [[0, 0, 2], [0, 4, 0]])
+    assert label_values(stored, coding).dtype == np.uint8
+    assert [coding.label(value) for value in range(6)] == [0, 0, 2, 0, 4, 0]
+
+
+@FEW
+@given(st.lists(st.sets(st.integers(0, 6)), min_size=1), st.sets(st.integers(1, 6), min_size=1))
+def test_only_undeclared_labels_are_named(files: list[set[int]], declared: set[int]) -> None:
+    coding, problems = decide_coding(masks(*files), declared=declared)
+    expected = [f"{index}.png" for index, found in enumerate(files) if found - declared - {0}]
+    assert [Path(problem.where).name for problem in problems] == expected
+    assert {problem.kind for problem in problems} <= {"class-undeclared"}
+    assert not coding.is_black_and_white
+
+
+def test_a_single_declared_label_may_be_white() -> None:
+    coding, problems = decide_coding(masks({0, 255}, {0}, {0, 255}), declared=(1,))
+    assert problems == []
+    assert coding.is_black_and_white
+    _, problems = decide_coding(masks({0, 255}, {0, 1}), declared=(1,))
+    assert [problem.kind for problem in problems] == ["class-undeclared"]
+    _, problems = decide_coding(masks({0, 255}), declared=(1, 2))
+    assert [problem.kind for problem in problems] == ["class-undeclared"]
+
+
+def test_a_blur_is_told_also_where_labels_are_declared_or_kept() -> None:
+    blurred = {0, *range(200, 256)}
+    for options in ({"declared": (1,)}, {"keep": (255,)}, {"declared": (1, 2), "keep": (1,)}):
+        _, problems = decide_coding(masks({0, 1}, blurred), **options)
+        assert [(Path(problem.where).name, problem.kind) for problem in problems] == [("1.png", "mask-blurred")]
+
+
+def test_a_threshold_and_labels_to_keep_exclude_each_other() -> None:
+    _, problems = decide_coding(masks({0, 255}), threshold=128, keep=(2,))
+    assert [problem.where for problem in problems] == ["--mask-threshold"]
+
+
+@pytest.mark.parametrize(("white", "threshold"), [(255, 128), (254, 128), (65535, 32768)])
+def test_the_threshold_on_offer_lies_halfway_up_the_values_found(white: int, threshold: int) -> None:
+    ((_, text),) = faulty({0, *range(white - 60, white + 1)})
+    assert f"--mask-threshold {threshold}" in text

@@ -1,6 +1,5 @@
 """From a folder to cases: what is found by itself, what must be named, and what each fault is called."""
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from real_images import real_data
 from unifocal.data.case import Case
 from unifocal.data.folder import DataSet, Layout, find_layout, load_cases, read_folder
 from unifocal.problems import InputError
@@ -42,20 +42,14 @@ def by_name(dataset: DataSet) -> dict[str, Case]:
     return {case.name: case for case in dataset.cases}
 
 
-def shared(name: str) -> Path:
-    default = Path(__file__).resolve().parents[2].parent / "shared" / "data"
-    folder = Path(os.environ.get("UNIFOCAL_TEST_DATA", default)) / name
-    if not folder.is_dir():
-        pytest.skip(f"the public data set {name} is not here; set UNIFOCAL_TEST_DATA to the folder that holds it")
-    return folder
-
-
 def test_without_a_table_every_image_is_a_patient_of_its_own(data: Path) -> None:
     dataset = load_cases(find_layout(data))
     assert [case.name for case in dataset.cases] == ["1", "2", "10"]
     assert [case.patient for case in dataset.cases] == ["1", "2", "10"]
     assert not dataset.patients_known
-    assert all(case.mask == data / "masks" / case.image.name for case in dataset.cases)
+    assert all(
+        case.mask is not None and case.mask.path == data / "masks" / case.image.path.name for case in dataset.cases
+    )
 
 
 @pytest.mark.parametrize(
@@ -123,7 +117,7 @@ def test_one_folder_for_both_needs_the_suffix(tmp_path: Path) -> None:
     touch(tmp_path, "a.png", "a_mask.png", "b.png", "b_mask.png")
     assert "suffix" in problems_of(tmp_path, images=tmp_path, masks=tmp_path)[0]
     dataset = load_cases(find_layout(tmp_path, pair_by="suffix"))
-    assert [(case.name, case.mask) for case in dataset.cases] == [
+    assert [(case.name, case.mask and case.mask.path) for case in dataset.cases] == [
         ("a", tmp_path / "a_mask.png"),
         ("b", tmp_path / "b_mask.png"),
     ]
@@ -134,7 +128,8 @@ def test_suffix_with_two_folders(tmp_path: Path) -> None:
     touch(tmp_path / "images", "a.png")
     touch(tmp_path / "masks", "a_mask.gif")
     (case,) = load_cases(find_layout(tmp_path, pair_by="suffix")).cases
-    assert case.mask == tmp_path / "masks" / "a_mask.gif"
+    assert case.mask is not None
+    assert case.mask.path == tmp_path / "masks" / "a_mask.gif"
 
 
 def test_hidden_and_other_files_are_passed_over(data: Path) -> None:
@@ -145,8 +140,8 @@ def test_hidden_and_other_files_are_passed_over(data: Path) -> None:
 
 
 def test_a_folder_without_pictures_says_what_it_holds(tmp_path: Path) -> None:
-    (tmp_path / "volume.nii").write_text("x")
-    assert "volume.nii" in problems_of(None, images=tmp_path, with_masks=False)[0]
+    (tmp_path / "volume.doc").write_text("x")
+    assert "volume.doc" in problems_of(None, images=tmp_path, with_masks=False)[0]
 
 
 def test_prediction_needs_no_masks_and_no_table(data: Path) -> None:
@@ -286,11 +281,14 @@ def test_the_source_s_own_layout_pairs_by_order(tmp_path: Path) -> None:
     touch(tmp_path / "image", "s2.png", "s10.png")
     touch(tmp_path / "Mask2", "m002.png", "m010.png")
     cases = load_cases(find_layout(tmp_path, pair_by="order")).cases
-    assert [(case.name, case.mask and case.mask.name) for case in cases] == [("s2", "m002.png"), ("s10", "m010.png")]
+    assert [(case.name, case.mask and case.mask.path.name) for case in cases] == [
+        ("s2", "m002.png"),
+        ("s10", "m010.png"),
+    ]
 
 
 def test_brain_slices_as_they_are_given_out() -> None:
-    dataset = load_cases(find_layout(shared("brain_t1ce")))
+    dataset = load_cases(find_layout(real_data("brain_t1ce")))
     assert len(dataset.cases) == 314
     assert len({case.patient for case in dataset.cases}) == 108
     assert dataset.patients_known
@@ -298,15 +296,15 @@ def test_brain_slices_as_they_are_given_out() -> None:
 
 
 def test_retinas_as_they_are_given_out() -> None:
-    folder = shared("drive") / "training"
+    folder = real_data("drive") / "training"
     cases = load_cases(find_layout(folder, masks=Path("1st_manual"), pair_by="number")).cases
     assert len(cases) == 20
-    assert all(case.mask is not None and case.mask.name[:2] == case.image.name[:2] for case in cases)
+    assert all(case.mask is not None and case.mask.path.name[:2] == case.image.path.name[:2] for case in cases)
     with pytest.raises(InputError, match="1st_manual, mask"):
         find_layout(folder)
 
 
 def test_polyps_as_they_are_given_out() -> None:
-    dataset = load_cases(find_layout(shared("cvc_clinicdb"), patient_column="sequence"))
+    dataset = load_cases(find_layout(real_data("cvc_clinicdb"), patient_column="sequence"))
     assert len(dataset.cases) == 612
     assert len({case.patient for case in dataset.cases}) == 29

@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from unifocal.data.phantom import phantom_slices
 from unifocal.data.phantom_anatomy import Anatomy
+from unifocal.data.phantom_brain import inside_meninges
 from unifocal.data.phantom_scan import LAYOUT, PLANES, Plane, Scan, take_slice
 from unifocal.data.phantom_section import Section
 from unifocal.data.phantom_shapes import Canvas, Ellipsoid, Tube, Waves, intersection, union
@@ -208,3 +210,31 @@ def test_the_other_tumours_enhance_evenly(kind: Kind, seed: int) -> None:
     image, mask = noiseless(kind, seed)
     body = image[ndimage.binary_erosion(mask, iterations=2)]
     assert body.std() < 0.12 * body.mean()
+
+
+def test_the_brain_lies_in_the_skull_and_holds_every_part_of_it() -> None:
+    slices = list(phantom_slices(patients=6, seed=3, size=64, with_brain=True))
+    for one in slices:
+        assert one.brain is not None
+        assert one.head is not None
+        assert np.all(one.brain[one.mask])
+        assert np.all(one.head[one.brain])
+        around = ndimage.distance_transform_edt(np.pad(one.head, 1))[1:-1, 1:-1]
+        # at 64 pixels of about 3.7 mm: scalp and bone are at least 8.5 mm thick
+        assert around[one.brain & ~one.mask].min() > 1
+        assert 0.15 < one.brain.sum() / one.head.sum() < 0.85
+    plain = list(phantom_slices(patients=6, seed=3, size=64))
+    assert all(one.brain is None for one in plain)
+    assert all(np.array_equal(a.image, b.image) for a, b in zip(plain, slices, strict=True))
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_cerebrum_and_cerebellum_are_brain_and_scalp_is_not(seed: int) -> None:
+    anatomy = Anatomy.draw(np.random.default_rng(seed))
+    section = Section(cloud(seed, 6000, 110), anatomy)
+    brain = inside_meninges(section)
+    base = section.points[2] < -12  # the bones of the base reach into the hull of the cerebellum
+    for part in (section.cerebrum, section.cerebellum):
+        assert np.all(brain[(part < -1.5) & ~base])
+    assert not brain[section.cavity > 0].any()
+    assert not brain[section.points[2] < -62].any()

@@ -231,16 +231,17 @@ def test_what_changes_the_scores_makes_another_study(
 
 
 def test_jobs_do_not_change_the_settings_that_scores_depend_on(phantom: Path, tmp_path: Path) -> None:
-    from unifocal.config.schema import DataConfig, StudyConfig
+    from unifocal.config.schema import StudyConfig
     from unifocal.data.check import load_and_check
-    from unifocal.experiments.inputs import layout_of
+    from unifocal.data.layout import find_layout
+    from unifocal.experiments.inputs import prepare_all
+    from unifocal.experiments.progress import ConsoleReporter
     from unifocal.experiments.record import describe_study
 
-    checked = load_and_check(layout_of(DataConfig(folder=phantom)))
-    described = [
-        describe_study(StudyConfig(out=tmp_path, jobs=jobs, data={"folder": phantom}), checked, (), {}, "")["machine"]
-        for jobs in (1, 2)
-    ]
+    checked = load_and_check(find_layout(phantom))
+    configs = [StudyConfig(out=tmp_path, jobs=jobs, data={"folder": phantom}) for jobs in (1, 2)]
+    prepared = prepare_all(configs[0], checked, ConsoleReporter())
+    described = [describe_study(config, checked, prepared, (), {}, "")["machine"] for config in configs]
     assert described[0] == described[1]
 
 

@@ -297,12 +297,12 @@ def test_a_lost_model_is_trained_again(model: Path, phantom: Path, tmp_path: Pat
 
 def test_patients_are_found_under_a_capital_letter(phantom: Path, tmp_path: Path) -> None:
     from unifocal.config.schema import DataConfig
-    from unifocal.data.folder import load_cases
-    from unifocal.experiments.inputs import layout_of
+    from unifocal.data.datasets import open_dataset
+    from unifocal.experiments.request import request_of
 
     shutil.copytree(phantom, tmp_path / "d")
     table = pd.read_csv(tmp_path / "d" / "cases.csv", dtype=str)
     table.rename(columns={"case": "Case", "patient": "Patient"}).to_csv(tmp_path / "d" / "cases.csv", index=False)
-    dataset = load_cases(layout_of(DataConfig(folder=tmp_path / "d")))
+    dataset = open_dataset(request_of(DataConfig(folder=tmp_path / "d"))).dataset
     assert dataset.patients_known
     assert len({case.patient for case in dataset.cases}) == 6

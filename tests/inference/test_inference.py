@@ -9,6 +9,7 @@ from PIL import Image
 from torch import nn
 
 from unifocal.inference import draw_overlay, predict_indices, write_mask, write_overlay
+from unifocal.preprocessing.sample import GeometryRecord
 
 
 class Threshold(nn.Module):
@@ -27,11 +28,16 @@ def disc(size: int) -> np.ndarray:
     return np.hypot(rows, columns) < 0.3
 
 
+def resized(size: tuple[int, int]) -> tuple[GeometryRecord, ...]:
+    return (GeometryRecord("resize", size, (64, 64)),)
+
+
 @pytest.mark.parametrize("batch_size", [1, 2, 5])
 def test_predictions_come_back_in_order_and_at_each_size(batch_size: int) -> None:
     sizes = [(64, 64), (100, 80), (512, 512), (20, 30), (64, 65)]
     images = [np.full((1, 64, 64), 9.0 if i % 2 else -9.0, np.float32) for i in range(5)]
-    found = list(predict_indices(Threshold(), iter(zip(images, sizes, strict=True)), batch_size=batch_size))
+    stream = zip(images, map(resized, sizes), strict=True)
+    found = list(predict_indices(Threshold(), stream, batch_size=batch_size))
     assert [mask.shape for mask in found] == sizes
     assert [int(mask.min()) for mask in found] == [int(mask.max()) for mask in found] == [0, 1, 0, 1, 0]
 
@@ -41,9 +47,18 @@ def test_a_shape_survives_the_way_back(channels: int) -> None:
     logits = np.where(disc(64), 6.0, -6.0).astype(np.float32)[None]
     if channels == 3:
         logits = np.concatenate([-logits, np.full_like(logits, -20), logits])
-    (found,) = predict_indices(Threshold(), iter([(logits, (256, 256))]), batch_size=4)
+    (found,) = predict_indices(Threshold(), iter([(logits, resized((256, 256)))]), batch_size=4)
     truth = disc(256) * (1 if channels == 1 else 2)
     assert (found == truth).mean() > 0.99
+
+
+def test_what_was_cropped_away_is_background() -> None:
+    logits = np.full((1, 8, 8), 9.0, np.float32)
+    crop = GeometryRecord("frame", (20, 30), (8, 8), (5, 10))
+    (found,) = predict_indices(Threshold(), iter([(logits, (crop,))]), batch_size=1)
+    expected = np.zeros((20, 30), np.uint8)
+    expected[5:13, 10:18] = 1
+    np.testing.assert_array_equal(found, expected)
 
 
 @pytest.mark.parametrize(("top", "mode"), [(3, np.uint8), (255, np.uint8), (300, np.uint16)])

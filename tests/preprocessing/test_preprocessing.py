@@ -8,7 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from unifocal.preprocessing import prepare_image, prepare_labels, strip_skull, unit_range, z_score
+from unifocal.preprocessing import Pipeline, Sample, strip_skull, unit_range, z_score
+from unifocal.preprocessing.resampling import resize_labels
+
+
+def prepared(image: np.ndarray, size: tuple[int, int], *steps: object) -> np.ndarray:
+    return Pipeline.from_declaration([*steps, {"resize": {"size": list(size)}}]).apply(Sample(image)).image
 
 
 @given(hnp.arrays(np.float32, (2, 5, 7), elements=st.floats(-1000, 1000, width=32)))
@@ -39,23 +44,23 @@ def test_prepared_images_have_the_size_and_channels_asked_for(
     stored: int, wanted: int, rows: int, columns: int, intensity: Literal["z_score", "unit"], strip: bool
 ) -> None:
     image = np.random.default_rng(0).uniform(0, 255, (stored, rows, columns)).astype(np.float32)
-    prepared = prepare_image(image, channels=wanted, size=(32, 24), intensity=intensity, skull_strip=strip)
-    assert prepared.shape == (wanted, 32, 24)
-    assert prepared.dtype == np.float32
-    assert np.isfinite(prepared).all()
+    steps = [{"channels": {"count": wanted}}, *([{"skull_strip": {"method": "source_a"}}] if strip else []), intensity]
+    result = prepared(image, (32, 24), *steps)
+    assert result.shape == (wanted, 32, 24)
+    assert result.dtype == np.float32
+    assert np.isfinite(result).all()
 
 
 def test_an_image_of_the_right_size_is_not_resampled() -> None:
     image = np.random.default_rng(0).uniform(0, 255, (1, 16, 16)).astype(np.float32)
-    prepared = prepare_image(image, channels=1, size=(16, 16), intensity="unit", skull_strip=False)
-    np.testing.assert_allclose(prepared, image / 255, rtol=1e-6)
+    np.testing.assert_allclose(prepared(image, (16, 16), "unit"), image / 255, rtol=1e-6)
 
 
 def test_labels_keep_their_area_and_their_values() -> None:
     labels = np.zeros((512, 512), np.uint8)
     labels[100:200, 100:220] = 1
     labels[300:350, 300:350] = 4
-    small = prepare_labels(labels, size=(128, 128))
+    small = resize_labels(labels, (128, 128))
     assert set(np.unique(small)) == {0, 1, 4}
     for label in (1, 4):
         assert (small == label).mean() == pytest.approx((labels == label).mean(), rel=0.1)
@@ -64,10 +69,8 @@ def test_labels_keep_their_area_and_their_values() -> None:
 def test_labels_stay_in_register_with_the_image() -> None:
     labels = np.zeros((200, 300), np.uint8)
     labels[40:120, 60:180] = 1
-    image = prepare_image(
-        labels[None].astype(np.float32), channels=1, size=(64, 64), intensity="unit", skull_strip=False
-    )
-    assert np.array_equal(image[0] > 0.5, prepare_labels(labels, size=(64, 64)) == 1)
+    image = prepared(labels[None].astype(np.float32), (64, 64), "unit")
+    assert np.array_equal(image[0] > 0.5, resize_labels(labels, (64, 64)) == 1)
 
 
 def test_the_skull_goes_when_it_is_a_region_of_its_own() -> None:

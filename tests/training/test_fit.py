@@ -30,7 +30,7 @@ def samples() -> Samples:
         row, column = random.integers(4, 20, 2)
         mask[row : row + 8, column : column + 8] = 1
     images = 2.0 * classes[:, None] + random.normal(size=(12, 1, 32, 32))
-    return Samples(images.astype(np.float32), classes)
+    return Samples.of_arrays(images.astype(np.float32), classes)
 
 
 def run(samples: Samples, folder: Path, *, kill_after: int | None = None, **settings: object) -> FitResult:

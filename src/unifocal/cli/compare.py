@@ -8,8 +8,9 @@ import typer
 from unifocal.cli import options as o
 
 
+@o.takes_data()
 def compare(
-    data: o.Data = None,
+    data_flags: o.DataFlags,
     losses: Annotated[
         str | None,
         typer.Option(
@@ -20,6 +21,24 @@ def compare(
     ] = None,
     folds: Annotated[
         int | None, typer.Option("--folds", rich_help_panel="Study", help="Folds over patients. Default: 5.")
+    ] = None,
+    split: Annotated[
+        str | None,
+        typer.Option(
+            "--split",
+            rich_help_panel="Study",
+            help="k_fold, official, leave_one_group_out, or a file (.csv, .json). Default: k_fold.",
+        ),
+    ] = None,
+    repeats: Annotated[
+        int | None,
+        typer.Option("--repeats", rich_help_panel="Study", help="How often the folds are drawn. Default: 1."),
+    ] = None,
+    group: Annotated[
+        str | None,
+        typer.Option(
+            "--group", rich_help_panel="Study", help="The table's column of groups to leave out. Default: site."
+        ),
     ] = None,
     seeds: Annotated[
         str | None, typer.Option("--seeds", rich_help_panel="Study", help="Seeds, with commas. Default: 0.")
@@ -33,16 +52,6 @@ def compare(
         int | None,
         typer.Option("--jobs", rich_help_panel="Study", help="Runs at once. Default: one per core, or one on a GPU."),
     ] = None,
-    images: o.Images = None,
-    masks: o.Masks = None,
-    pair_by: o.PairBy = None,
-    mask_suffix: o.MaskSuffix = None,
-    mask_threshold: o.MaskThreshold = None,
-    cases: o.Cases = None,
-    case_column: o.CaseColumn = None,
-    patient_column: o.PatientColumn = None,
-    patient_pattern: o.PatientPattern = None,
-    spacing: o.Spacing = None,
     config: o.Config = None,
     set_: o.Settings = None,
 ) -> None:
@@ -53,26 +62,22 @@ def compare(
     \b
       unifocal compare                                         (built-in phantom)
       unifocal compare --data brain --losses bce,focal,unified_focal
-      unifocal compare --data drive/training --masks 1st_manual --pair-by number --size 512
+      unifocal compare --data drive --split official --size 512
       unifocal compare --data d --losses 'focal(gamma=1),focal(gamma=3)' --set training.batch_size=8
     """
     from unifocal.cli.show import show_study
     from unifocal.config.resolve import resolve
     from unifocal.config.schema import StudyConfig
 
-    flags = o.data_flags(
-        data=data, images=images, masks=masks, pair_by=pair_by, mask_suffix=mask_suffix,
-        mask_threshold=mask_threshold, cases=cases, case_column=case_column, patient_column=patient_column,
-        patient_pattern=patient_pattern, spacing=spacing,
-    )  # fmt: skip
-    flags |= {
-        "losses": losses, "split.folds": folds, "seeds": seeds, "training.epochs": epochs,
+    flags = data_flags | {
+        "losses": losses, "split.folds": folds, "split.kind": split, "split.repeats": repeats,
+        "split.group": group, "seeds": seeds, "training.epochs": epochs,
         "preprocessing.size": size, "out": out, "jobs": jobs,
     }  # fmt: skip
     resolved = resolve(StudyConfig, config=config, settings=set_ or [], flags=flags)
 
-    from unifocal.experiments import ConsoleReporter
-    from unifocal.experiments import compare as run_study
+    from unifocal.experiments.compare import compare as run_study
+    from unifocal.experiments.progress import ConsoleReporter
 
     with ConsoleReporter() as reporter:
         outcome = run_study(resolved, command=o.command_line(), reporter=reporter)

@@ -4,14 +4,18 @@ from typing import Annotated
 
 import typer
 
+from unifocal.cli import data_check, data_profile
 from unifocal.cli import options as o
 
-app = typer.Typer(help="Data sets: the built-in phantom.", no_args_is_help=True)
+app = typer.Typer(help="Data sets: check, profile, and the built-in phantom.", no_args_is_help=True)
+
+app.command()(data_check.check)
+app.command()(data_profile.profile)
 
 
 @app.callback()
 def options() -> None:
-    """Data sets: the built-in phantom."""
+    """Data sets: check, profile, and the built-in phantom."""
 
 
 @app.command()

@@ -43,8 +43,8 @@ def evaluate(
     from rich.console import Console
 
     from unifocal.cli.show import show_places, show_summary
-    from unifocal.experiments import ConsoleReporter
     from unifocal.experiments.evaluate import evaluate_masks
+    from unifocal.experiments.progress import ConsoleReporter
 
     with ConsoleReporter() as reporter:
         analysis = evaluate_masks(resolved, reporter=reporter)

@@ -1,9 +1,12 @@
 """Options that several verbs share."""
 
+import functools
+import inspect
 import shlex
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -19,58 +22,6 @@ Settings = Annotated[
 ]
 Out = Annotated[Path | None, typer.Option("--out", help="The folder for the results.")]
 
-Data = Annotated[
-    Path | None,
-    typer.Option(
-        "--data",
-        rich_help_panel=_DATA,
-        help="A folder with an images and a masks folder, perhaps cases.csv. Without it: the built-in phantom.",
-    ),
-]
-Images = Annotated[
-    Path | None,
-    typer.Option("--images", rich_help_panel=_DATA, help="The images folder, if not the usual one in --data."),
-]
-Masks = Annotated[
-    Path | None,
-    typer.Option("--masks", rich_help_panel=_DATA, help="The masks folder, if not the usual one in --data."),
-]
-PairBy = Annotated[
-    str | None,
-    typer.Option(
-        "--pair-by", rich_help_panel=_DATA, help="How masks find images: stem, suffix, number or order. Default: stem."
-    ),
-]
-MaskSuffix = Annotated[
-    str | None,
-    typer.Option("--mask-suffix", rich_help_panel=_DATA, help="What masks' names add, with --pair-by suffix."),
-]
-MaskThreshold = Annotated[
-    int | None,
-    typer.Option("--mask-threshold", rich_help_panel=_DATA, help="Mask values from here on are foreground."),
-]
-Cases = Annotated[
-    Path | None,
-    typer.Option("--cases", rich_help_panel=_DATA, help="The table of cases, if not cases.csv in --data."),
-]
-CaseColumn = Annotated[
-    str | None, typer.Option("--case-column", rich_help_panel=_DATA, help="Its column with the images' names.")
-]
-PatientColumn = Annotated[
-    str | None, typer.Option("--patient-column", rich_help_panel=_DATA, help="Its column with the patients.")
-]
-PatientPattern = Annotated[
-    str | None,
-    typer.Option(
-        "--patient-pattern",
-        rich_help_panel=_DATA,
-        help=r"Without a table: a regular expression that finds the patient in an image's name, e.g. '^(\d+)_'.",
-    ),
-]
-Spacing = Annotated[
-    str | None,
-    typer.Option("--spacing", rich_help_panel=_DATA, help="Pixel spacing in mm: 0.5, or rows x columns: 0.5x0.7."),
-]
 Size = Annotated[
     str | None,
     typer.Option(
@@ -82,34 +33,83 @@ Epochs = Annotated[
 ]
 
 
-def data_flags(
-    *,
-    data: Path | None,
-    images: Path | None,
-    masks: Path | None,
-    pair_by: str | None,
-    mask_suffix: str | None,
-    mask_threshold: int | None,
-    cases: Path | None,
-    case_column: str | None,
-    patient_column: str | None,
-    patient_pattern: str | None,
-    spacing: str | None,
-) -> dict[str, object]:
-    """The data options under their configuration keys."""
-    return {
-        "data.folder": data,
-        "data.images": images,
-        "data.masks": masks,
-        "data.pair_by": pair_by,
-        "data.mask_suffix": mask_suffix,
-        "data.mask_threshold": mask_threshold,
-        "data.cases": cases,
-        "data.case_column": case_column,
-        "data.patient_column": patient_column,
-        "data.patient_pattern": patient_pattern,
-        "data.spacing_mm": spacing,
-    }
+DataFlags = dict[str, Any]
+"""What the shared data options were given, under their configuration keys."""
+
+
+def _option(flag: str, kind: Any, help_text: str) -> Any:
+    return Annotated[kind | None, typer.Option(flag, rich_help_panel=_DATA, help=help_text)]
+
+
+Data = _option("--data", Path, "The data set's folder, in any layout that is known. Without it: the phantom.")
+Layout = _option("--layout", str, "folders, nnunet, decathlon, bids or a data set's name. Default: what is recognised.")
+Images = _option("--images", Path, "The images folder, if not the usual one in --data.")
+Masks = _option("--masks", Path, "The masks folder, if not the usual one in --data.")
+PairBy = _option("--pair-by", str, "How masks find images: stem, suffix, number or order. Default: stem.")
+MaskSuffix = _option("--mask-suffix", str, "What masks' names add, with --pair-by suffix.")
+MaskThreshold = _option("--mask-threshold", int, "Mask values from here on are foreground.")
+Labels = _option("--labels", str, "Mask values to keep, with commas; all others become background.")
+Cases = _option("--cases", Path, "The table of cases, if not cases.csv in --data.")
+CaseColumn = _option("--case-column", str, "Its column with the images' names.")
+PatientColumn = _option("--patient-column", str, "Its column with the patients.")
+PatientPattern = _option(
+    "--patient-pattern",
+    str,
+    r"Without a table: a regular expression that finds the patient in an image's name, e.g. '^(\d+)_'.",
+)
+Spacing = _option("--spacing", str, "Pixel spacing in mm: 0.5, or rows x columns: 0.5x0.7.")
+
+_DATA_OPTIONS: dict[str, tuple[str, Any]] = {
+    "data": ("data.folder", Data),
+    "layout": ("data.layout", Layout),
+    "images": ("data.images", Images),
+    "masks": ("data.masks", Masks),
+    "pair_by": ("data.pair_by", PairBy),
+    "mask_suffix": ("data.mask_suffix", MaskSuffix),
+    "mask_threshold": ("data.mask_threshold", MaskThreshold),
+    "labels": ("data.labels", Labels),
+    "cases": ("data.cases", Cases),
+    "case_column": ("data.case_column", CaseColumn),
+    "patient_column": ("data.patient_column", PatientColumn),
+    "patient_pattern": ("data.patient_pattern", PatientPattern),
+    "spacing": ("data.spacing_mm", Spacing),
+}
+_DATA_ARGUMENT = Annotated[Path | None, typer.Argument(metavar="DATA", help="The data set's folder.")]
+
+
+def takes_data(*, as_argument: bool = False) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Give a command the options that say where the data are.
+
+    The command gets what was given as its keyword `data_flags`, a `DataFlags`; the options stand in its place.
+
+    Args:
+        as_argument: Whether the folder is the command's argument rather than `--data`.
+    """
+
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        kinds = {name: kind for name, (_, kind) in _DATA_OPTIONS.items()}
+        if as_argument:
+            kinds["data"] = _DATA_ARGUMENT
+        shared = [
+            inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD, default=None, annotation=kind)
+            for name, kind in kinds.items()
+        ]
+        own = dict(inspect.signature(command).parameters)
+        names = list(own)
+        place = names.index("data_flags")
+        before, after = [own[name] for name in names[:place]], [own[name] for name in names[place + 1 :]]
+
+        @functools.wraps(command)
+        def wrapped(**given: Any) -> None:
+            flags = {key: given.pop(name) for name, (key, _) in _DATA_OPTIONS.items()}
+            command(**given, data_flags=flags)
+
+        parameters = [*(shared[:1]), *before, *shared[1:], *after]
+        wrapped.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+        wrapped.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+        return wrapped
+
+    return decorate
 
 
 def command_line() -> str:

@@ -37,8 +37,8 @@ def predict(
     from rich.console import Console
 
     from unifocal.cli.show import show_places
-    from unifocal.experiments import ConsoleReporter
     from unifocal.experiments.new_images import segment_images
+    from unifocal.experiments.progress import ConsoleReporter
 
     with ConsoleReporter() as reporter:
         places = segment_images(resolved, reporter=reporter)

@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from unifocal.experiments import StudyOutcome
+from unifocal.experiments.compare import StudyOutcome
 from unifocal.statistics import Analysis
 
 

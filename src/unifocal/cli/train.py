@@ -7,8 +7,9 @@ import typer
 from unifocal.cli import options as o
 
 
+@o.takes_data()
 def train(
-    data: o.Data = None,
+    data_flags: o.DataFlags,
     loss: Annotated[
         str | None,
         typer.Option("--loss", rich_help_panel="Study", help="The loss. Default: unified_focal."),
@@ -17,16 +18,6 @@ def train(
     epochs: o.Epochs = None,
     size: o.Size = None,
     out: o.Out = None,
-    images: o.Images = None,
-    masks: o.Masks = None,
-    pair_by: o.PairBy = None,
-    mask_suffix: o.MaskSuffix = None,
-    mask_threshold: o.MaskThreshold = None,
-    cases: o.Cases = None,
-    case_column: o.CaseColumn = None,
-    patient_column: o.PatientColumn = None,
-    patient_pattern: o.PatientPattern = None,
-    spacing: o.Spacing = None,
     config: o.Config = None,
     set_: o.Settings = None,
 ) -> None:
@@ -44,16 +35,11 @@ def train(
     from unifocal.config.resolve import resolve
     from unifocal.config.schema import TrainConfig
 
-    flags = o.data_flags(
-        data=data, images=images, masks=masks, pair_by=pair_by, mask_suffix=mask_suffix,
-        mask_threshold=mask_threshold, cases=cases, case_column=case_column, patient_column=patient_column,
-        patient_pattern=patient_pattern, spacing=spacing,
-    )  # fmt: skip
-    flags |= {"loss": loss, "seed": seed, "training.epochs": epochs, "preprocessing.size": size, "out": out}
+    flags = data_flags | {"loss": loss, "seed": seed, "training.epochs": epochs, "preprocessing.size": size, "out": out}
     resolved = resolve(TrainConfig, config=config, settings=set_ or [], flags=flags)
 
-    from unifocal.experiments import ConsoleReporter
-    from unifocal.experiments import train as run_training
+    from unifocal.experiments.progress import ConsoleReporter
+    from unifocal.experiments.single import train as run_training
 
     with ConsoleReporter() as reporter:
         outcome = run_training(resolved, command=o.command_line(), reporter=reporter)

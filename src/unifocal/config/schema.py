@@ -1,22 +1,36 @@
 """What can be set, with its meaning, default and limits."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from unifocal.config.values import all_different, parse_losses, parse_numbers, parse_one_loss, parse_size, parse_spacing
+from unifocal.config.values import (
+    all_different,
+    parse_losses,
+    parse_numbers,
+    parse_one_loss,
+    parse_regions,
+    parse_size,
+    parse_skull_strip,
+    parse_spacing,
+)
 
 Share = Annotated[float, Field(gt=0, lt=1)]
 Positive = Annotated[int, Field(ge=1)]
 SizeYX = Annotated[tuple[Annotated[int, Field(ge=8)], Annotated[int, Field(ge=8)]], BeforeValidator(parse_size)]
-Spacing = Annotated[tuple[float, float] | None, BeforeValidator(parse_spacing)]
+Spacing = Annotated[tuple[float, ...] | None, BeforeValidator(parse_spacing)]
 Seeds = Annotated[
     tuple[Annotated[int, Field(ge=0)], ...],
     BeforeValidator(parse_numbers),
     AfterValidator(all_different),
     Field(min_length=1),
 ]
+
+
+Labels = Annotated[tuple[Annotated[int, Field(ge=1)], ...] | None, BeforeValidator(parse_numbers)]
+Regions = Annotated[dict[str, tuple[Annotated[int, Field(ge=1)], ...]], BeforeValidator(parse_regions)]
 
 
 class Section(BaseModel):
@@ -29,11 +43,15 @@ class DataConfig(Section):
     """Where images and masks are, and how they belong together."""
 
     folder: Path | None = None
+    layout: str = "auto"
+    options: dict[str, Any] = Field(default_factory=dict)
     images: Path | None = None
     masks: Path | None = None
     pair_by: Literal["stem", "suffix", "number", "order"] = "stem"
     mask_suffix: str = "_mask"
     mask_threshold: int | None = None
+    labels: Labels = None
+    regions: Regions = Field(default_factory=dict)
     cases: Path | None = None
     case_column: str | None = None
     patient_column: str | None = None
@@ -52,16 +70,38 @@ class PreprocessingConfig(Section):
     """How an image becomes the network's input."""
 
     size: SizeYX = (128, 128)
-    intensity: Literal["z_score", "unit"] = "z_score"
-    skull_strip: bool = False
+    intensity: Literal["z_score", "unit", "min_max", "percentile"] = "z_score"
+    skull_strip: Annotated[Literal["", "source_a", "improved"], BeforeValidator(parse_skull_strip)] = ""
+    steps: tuple[str | dict[str, Any], ...] | None = None
+
+
+class CacheConfig(Section):
+    """Where prepared cases are kept between runs, and how many."""
+
+    folder: Path | None = None
+    limit: str = "20 GB"
 
 
 class SplitConfig(Section):
-    """How patients are dealt to folds."""
+    """How patients are dealt to folds: see `unifocal.data.split_plan.SplitPlan`."""
 
+    kind: Literal["k_fold", "leave_one_group_out", "official", "file"] = "k_fold"
+    by: Literal["patient", "image"] = "patient"
     folds: Annotated[int, Field(ge=2)] = 5
+    repeats: Positive = 1
+    group: str = "site"
+    file: Path | None = None
     validation_share: Share = 0.2
     seed: Annotated[int, Field(ge=0)] = 0
+
+    @model_validator(mode="before")
+    @classmethod
+    def _name_a_file(cls, values: Any) -> Any:
+        """`kind` may be written as the path of a split file."""
+        kind = values.get("kind") if isinstance(values, dict) else None
+        if isinstance(kind, str) and Path(kind).suffix.lower() in {".csv", ".json"}:
+            values = values | {"kind": "file", "file": Path(kind)}
+        return values
 
 
 class NetworkConfig(Section):
@@ -110,11 +150,20 @@ class LossConfig(Section):
 Losses = Annotated[tuple[LossConfig, ...], BeforeValidator(parse_losses), Field(min_length=1)]
 
 
+def _with_out(values: Any, place: Callable[[str], Path]) -> Any:
+    if not isinstance(values, dict) or values.get("out") is not None:
+        return values
+    data = values.get("data")
+    named = (data.get("folder") or data.get("images")) if isinstance(data, dict) else None
+    return values | {"out": place(Path(str(named)).resolve().name if named else "phantom")}
+
+
 class ModelConfig(Section):
     """What `compare` and `train` share."""
 
     data: DataConfig = DataConfig()
     preprocessing: PreprocessingConfig = PreprocessingConfig()
+    cache: CacheConfig = CacheConfig()
     network: NetworkConfig = NetworkConfig()
     training: TrainingConfig = TrainingConfig()
 
@@ -139,11 +188,7 @@ class StudyConfig(ModelConfig):
     @classmethod
     def _name_the_folder(cls, values: Any) -> Any:
         """Without `out`, the study goes to `studies/` under the name of the data."""
-        if isinstance(values, dict) and values.get("out") is None:
-            data = values.get("data")
-            named = (data.get("folder") or data.get("images")) if isinstance(data, dict) else None
-            values = values | {"out": Path("studies") / (Path(str(named)).resolve().name if named else "phantom")}
-        return values
+        return _with_out(values, lambda name: Path("studies") / name)
 
 
 class TrainConfig(ModelConfig):
@@ -164,6 +209,7 @@ class PredictConfig(Section):
     spacing_mm: Spacing = None
     overlays: bool = True
     batch_size: Positive = 8
+    cache: CacheConfig = CacheConfig()
 
 
 class EvaluateConfig(Section):
@@ -197,6 +243,31 @@ class PhantomConfig(Section):
     patients: Positive = 24
     seed: Annotated[int, Field(ge=0)] = 0
     size: Annotated[int, Field(ge=32)] = 128
+
+
+class CheckConfig(Section):
+    """`unifocal data check`: every problem of a data set."""
+
+    data: DataConfig = DataConfig()
+    split: Path | None = None
+    fix: Path | None = None
+    workers: Annotated[int, Field(ge=0)] = 0
+
+
+class ProfileConfig(Section):
+    """`unifocal data profile`: what a data set holds, and what follows for the losses."""
+
+    data: DataConfig = DataConfig()
+    size: Annotated[tuple[Annotated[int, Field(ge=8)], ...] | None, BeforeValidator(parse_size)] = None
+    out: Path
+    brain: bool = False
+    workers: Annotated[int, Field(ge=0)] = 0
+
+    @model_validator(mode="before")
+    @classmethod
+    def _name_the_folder(cls, values: Any) -> Any:
+        """Without `out`, the profile goes beside, under the name of the data."""
+        return _with_out(values, lambda name: Path(f"profile-{name}"))
 
 
 class LossesConfig(Section):

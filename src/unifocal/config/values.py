@@ -19,15 +19,17 @@ def parse_size(value: Any) -> Any:
 
 
 def parse_spacing(value: Any) -> Any:
-    """`0.5`, `"0.5x0.7"`, `"0.5,0.7"` or a pair: the distance of rows and of columns in mm."""
+    """`0.5`, `"0.5x0.7"`, `"0.5,0.7"` or 2 or 3 numbers: distances along (slices,) rows and columns in mm."""
     if isinstance(value, str):
         value = [part.strip() for part in re.split("[x,]", value.lower())]
         value = value[0] if len(value) == 1 else value
     if isinstance(value, int | float | str):
         value = (value, value)
-    if value is None or (isinstance(value, list | tuple) and all(_is_distance(part) for part in value)):
+    if value is None or (
+        isinstance(value, list | tuple) and len(value) in (2, 3) and all(_is_distance(part) for part in value)
+    ):
         return value
-    message = f"distances in mm must be finite numbers above 0, got {value}"
+    message = f"distances in mm must be 2 or 3 finite numbers above 0, got {value}"
     raise ValueError(message)
 
 
@@ -45,6 +47,29 @@ def parse_numbers(value: Any) -> Any:
     if isinstance(value, int | float) and not isinstance(value, bool):
         return [value]
     return value
+
+
+def parse_skull_strip(value: Any) -> Any:
+    """`true` is the improved method, `false` none; else a method's name."""
+    return "improved" if value is True else value or ""
+
+
+def parse_regions(value: Any) -> Any:
+    """`"whole=1+2+4,core=1+4"`, or a mapping of names to values.
+
+    Raises:
+        ValueError: If a text is not so written.
+    """
+    if not isinstance(value, str):
+        return {} if value is None else value
+    regions: dict[str, list[str]] = {}
+    for part in split_outside_parentheses(value):
+        name, equals, values = part.partition("=")
+        if not equals or not name.strip() or name.strip() in regions:
+            message = f"{part!r} is no region of its own; write name=1+2+4"
+            raise ValueError(message)
+        regions[name.strip()] = [number.strip() for number in values.split("+")]
+    return regions
 
 
 def all_different(values: tuple[int, ...]) -> tuple[int, ...]:

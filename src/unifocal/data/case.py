@@ -35,6 +35,19 @@ class Source:
     def __str__(self) -> str:
         return str(self.path)
 
+    def as_text(self) -> str:
+        """All of it in one cell of a table, with absolute paths; `from_text` reads it."""
+        paths = "|".join(str(path.resolve()) for path in self.paths)
+        return paths if self.joined == "one" else f"{self.joined}:{paths}"
+
+    @classmethod
+    def from_text(cls, text: str, folder: Path) -> "Source":
+        """The source that `as_text` wrote; relative paths count from `folder`."""
+        for joined in ("channels", "slices", "union"):
+            if text.startswith(f"{joined}:"):
+                return cls(tuple(folder / name for name in text.removeprefix(f"{joined}:").split("|")), joined)
+        return cls((folder / text,))
+
 
 @dataclass(frozen=True)
 class Case:

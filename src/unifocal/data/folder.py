@@ -1,47 +1,20 @@
-"""The cases that the files of a data set make up."""
+"""The cases that the files of two folders make up."""
 
 from collections import defaultdict
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from unifocal.data.case import Case
-from unifocal.data.layout import Layout, contents, find_layout, image_files
+from unifocal.data.case import Case, DataSet, Reading, Source
+from unifocal.data.layout import Layout, contents, find_layout
+from unifocal.data.layouts.items import Item, header_patients, items_in
+from unifocal.data.layouts.listing import check_folder
 from unifocal.data.pairing import pair_files
 from unifocal.data.patients import Patients, find_patients, match_rows
+from unifocal.data.read import stem_of
 from unifocal.data.table import CasesTable, read_table
 from unifocal.problems import InputError, Problem, bad_input, raise_if_any
 
-__all__ = ["DataSet", "FolderReading", "Layout", "find_layout", "load_cases", "read_folder"]
-
-
-@dataclass(frozen=True)
-class DataSet:
-    """The cases, and what is known of whose they are.
-
-    Attributes:
-        cases: In natural order of the images' names.
-        patients_known: Whether a table or a pattern names the patients; otherwise every image counts as a
-            patient of its own.
-    """
-
-    cases: tuple[Case, ...]
-    patients_known: bool
-
-
-@dataclass(frozen=True)
-class FolderReading:
-    """What could be read of a data set, and what could not.
-
-    Attributes:
-        dataset: The cases whose image and mask were found.
-        problems: One for each fault of names, pairs and table.
-        patients: All patients that images or table name, those behind a fault included.
-    """
-
-    dataset: DataSet
-    problems: tuple[Problem, ...]
-    patients: frozenset[str]
+__all__ = ["DataSet", "Layout", "Reading", "find_layout", "load_cases", "read_folder"]
 
 
 def load_cases(layout: Layout) -> DataSet:
@@ -55,39 +28,54 @@ def load_cases(layout: Layout) -> DataSet:
     return reading.dataset
 
 
-def read_folder(layout: Layout) -> FolderReading:
+def read_folder(layout: Layout) -> Reading:
     """As `load_cases`, with the problems beside the cases instead of raised.
+
+    Of DICOM files the headers are read, which say what belongs together.
 
     Raises:
         InputError: If a folder is missing or holds no images.
     """
-    images, masks = _list_files(layout)
     problems: list[Problem] = []
-    pairs = _pairs(layout, images, masks, problems)
-    table = _table(layout, images, problems)
-    patients = _patients(layout, images, table, problems)
-    cases = tuple(_case(image, mask, table, patients, layout) for image, mask in pairs)
-    return FolderReading(DataSet(cases, patients_known=patients.are_known), tuple(problems), patients.named)
+    images, masks = _list_items(layout, problems)
+    sources = {item.path: item.source for item in (*images, *(masks or ()))}
+    mask_paths = None if masks is None else [item.path for item in masks]
+    pairs = _pairs(layout, [item.path for item in images], mask_paths, problems)
+    by_name = {stem_of(item.path): item.path for item in reversed(images)}
+    by_name = dict(reversed(by_name.items()))
+    table = _table(layout, by_name, problems)
+    patients = _patients(layout, by_name, images, table, problems)
+    cases = tuple(_case(image, mask, sources, table, patients, layout) for image, mask in pairs)
+    return Reading(DataSet(cases, patients_known=patients.are_known), tuple(problems), patients.named)
 
 
-def _list_files(layout: Layout) -> tuple[list[Path], list[Path] | None]:
-    for folder in (layout.images, layout.masks):
-        if folder is not None and not folder.is_dir():
-            raise bad_input(str(folder), "is not a folder", "Check --images and --masks.")
-        if folder is not None and not image_files(folder):
-            what = f"has no PNG, JPEG, TIFF, BMP, GIF or WebP files; {contents(folder)}"
-            raise bad_input(str(folder), what, "Give the right folder, or convert the files.")
-    images = image_files(layout.images)
+def _list_items(layout: Layout, problems: list[Problem]) -> tuple[list[Item], list[Item] | None]:
+    images = _items(layout.images, "--images", problems)
     if layout.masks is None:
         return images, None
-    masks = image_files(layout.masks)
     if layout.masks == layout.images:
-        masks = [path for path in images if path.stem.endswith(layout.mask_suffix)]
-        images = [path for path in images if path not in set(masks)]
+        ends = [stem_of(item.path).endswith(layout.mask_suffix) for item in images]
+        masks = [item for item, is_mask in zip(images, ends, strict=True) if is_mask]
+        images = [item for item, is_mask in zip(images, ends, strict=True) if not is_mask]
+    else:
+        masks = _items(layout.masks, "--masks", problems)
     if not images or not masks:
         what = f"has no {'masks' if images else 'images'} beside its {len(images or masks)} other files"
-        raise bad_input(str(layout.images), what, "Give --masks, or the end of the masks' names with --mask-suffix.")
+        remedy = "Give --masks, or the end of the masks' names with --mask-suffix."
+        raise bad_input(str(layout.images), what, remedy, kind="nothing-found")
     return images, masks
+
+
+def _items(folder: Path, flag: str, problems: list[Problem]) -> list[Item]:
+    check_folder(folder, flag)
+    items, faults = items_in(folder)
+    problems += faults
+    if items:
+        return items
+    if faults:
+        raise InputError(faults)
+    what = f"has no pictures, NIfTI, NRRD, MetaImage, MATLAB or DICOM files; {contents(folder)}"
+    raise bad_input(str(folder), what, "Give the right folder, or convert the files.", kind="nothing-found")
 
 
 def _pairs(
@@ -102,21 +90,20 @@ def _pairs(
         pairs = list(paired)
     by_stem: dict[str, list[tuple[Path, Path | None]]] = defaultdict(list)
     for pair in pairs:
-        by_stem[pair[0].stem].append(pair)
+        by_stem[stem_of(pair[0])].append(pair)
     for group in by_stem.values():
         if len(group) > 1:
-            what = (
-                f"the images {' and '.join(image.name for image, _ in group)} have the same name but for the extension"
-            )
-            problems.append(Problem(str(layout.images), what, "Keep one of them, or rename."))
+            names = " and ".join(image.name for image, _ in group)
+            what = f"the images {names} have the same name but for the extension"
+            problems.append(Problem(str(layout.images), what, "Keep one of them, or rename.", "image-ambiguous"))
     return [group[0] for group in by_stem.values() if len(group) == 1]
 
 
-def _table(layout: Layout, images: Sequence[Path], problems: list[Problem]) -> CasesTable | None:
+def _table(layout: Layout, images: Mapping[str, Path], problems: list[Problem]) -> CasesTable | None:
     if layout.cases_table is None:
         if layout.patient_column is not None:
-            what = "names a column, but there is no table of cases"
-            problems.append(Problem(f"--patient-column {layout.patient_column}", what, "Give the table with --cases."))
+            where, what = f"--patient-column {layout.patient_column}", "names a column, but there is no table of cases"
+            problems.append(Problem(where, what, "Give the table with --cases.", "table-missing"))
         return None
     try:
         table, faults = read_table(
@@ -130,7 +117,17 @@ def _table(layout: Layout, images: Sequence[Path], problems: list[Problem]) -> C
     return table
 
 
-def _patients(layout: Layout, images: Sequence[Path], table: CasesTable | None, problems: list[Problem]) -> Patients:
+def _patients(
+    layout: Layout,
+    images: Mapping[str, Path],
+    items: Sequence[Item],
+    table: CasesTable | None,
+    problems: list[Problem],
+) -> Patients:
+    if layout.patient_pattern is None and (table is None or not table.has_patients):
+        named = header_patients(items)
+        if named:
+            return Patients(named, frozenset(named.values()), are_known=len(named) == len(images))
     try:
         patients, faults = find_patients(images, table=table, pattern=layout.patient_pattern)
     except InputError as error:
@@ -140,13 +137,21 @@ def _patients(layout: Layout, images: Sequence[Path], table: CasesTable | None, 
     return patients
 
 
-def _case(image: Path, mask: Path | None, table: CasesTable | None, patients: Patients, layout: Layout) -> Case:
-    row = table.rows.get(image.stem) if table is not None else None
+def _case(
+    image: Path,
+    mask: Path | None,
+    sources: Mapping[Path, Source],
+    table: CasesTable | None,
+    patients: Patients,
+    layout: Layout,
+) -> Case:
+    name = stem_of(image)
+    row = table.rows.get(name) if table is not None else None
     return Case(
-        name=image.stem,
-        image=image,
-        mask=mask,
-        patient=patients.by_image.get(image, image.stem),
+        name=name,
+        image=sources[image],
+        mask=None if mask is None else sources[mask],
+        patient=patients.by_case.get(name, name),
         spacing_mm=(row.spacing_mm if row is not None else None) or layout.spacing_mm,
         attributes=row.attributes if row is not None else {},
     )

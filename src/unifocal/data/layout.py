@@ -4,8 +4,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypedDict, Unpack
 
-from unifocal.data.pairing import PairBy, natural_key
-from unifocal.data.read import EXTENSIONS
+from unifocal.data.layouts.items import holds_items
+from unifocal.data.layouts.listing import check_folder, files_in, folders_in, is_file
+from unifocal.data.layouts.listing import is_folder as folder_is_there
+from unifocal.data.pairing import PairBy
 from unifocal.data.table import column_like, read_header
 from unifocal.problems import InputError, Problem, bad_input, raise_if_any
 
@@ -30,7 +32,8 @@ class Layout:
         patient_column: The table's column that names the patient; None means `patient` where there is one.
         patient_pattern: A regular expression that finds the patient in an image's stem: its group
             `patient`, else its first group, else all that it matches. It goes before the table's column.
-        spacing_mm: (row, column) distance of pixel centres, for images whose spacing the table does not say.
+        spacing_mm: Distance of pixel centres, (row, column) or (slice, row, column), for images whose spacing the
+            table does not say.
         mask_threshold: Mask values from here on are foreground; None where they are 0/1, 0/255 or labels.
     """
 
@@ -42,7 +45,7 @@ class Layout:
     case_column: str | None = None
     patient_column: str | None = None
     patient_pattern: str | None = None
-    spacing_mm: tuple[float, float] | None = None
+    spacing_mm: tuple[float, ...] | None = None
     mask_threshold: int | None = None
 
 
@@ -54,7 +57,7 @@ class LayoutOptions(TypedDict, total=False):
     case_column: str | None
     patient_column: str | None
     patient_pattern: str | None
-    spacing_mm: tuple[float, float] | None
+    spacing_mm: tuple[float, ...] | None
     mask_threshold: int | None
 
 
@@ -86,9 +89,9 @@ def find_layout(
             found just once; with what is there and what to give.
     """
     if data is None and images is None:
-        raise bad_input("--data", "no folder was named", "Give --data, or --images and --masks.")
-    if data is not None and not data.is_dir():
-        raise bad_input(str(data), "is not a folder" if data.exists() else "does not exist", "Check --data.")
+        raise bad_input("--data", "no folder was named", "Give --data, or --images and --masks.", kind="nothing-found")
+    if data is not None:
+        check_folder(data, "--data")
     problems: list[Problem] = []
     found_images = _found(problems, "--images", data, images, IMAGE_FOLDERS)
     found_masks = None
@@ -103,22 +106,17 @@ def find_layout(
     if found_masks is not None and found_masks.samefile(found_images):
         found_masks = found_images
         if options.get("pair_by") != "suffix":
-            raise bad_input(str(found_images), "is the folder of both images and masks", "Give --pair-by suffix.")
+            what = "is the folder of both images and masks"
+            raise bad_input(str(found_images), what, "Give --pair-by suffix.", kind="nothing-found")
     if table is None and with_masks:
         column = None if options.get("patient_pattern") else options.get("patient_column")
-        table = _usual_table(data or found_images.parent, column)
+        table = usual_table(data or found_images.parent, column)
     return Layout(images=found_images, masks=found_masks, cases_table=table, **options)
-
-
-def image_files(folder: Path) -> list[Path]:
-    """The image files of a folder in natural order; hidden files and all others are passed over."""
-    files = (path for path in folder.iterdir() if path.is_file() and not path.name.startswith("."))
-    return sorted((path for path in files if path.suffix.lower() in EXTENSIONS), key=natural_key)
 
 
 def contents(folder: Path) -> str:
     """What a folder holds, in a few words, for messages."""
-    names = sorted(path.name + "/" * path.is_dir() for path in folder.iterdir() if not path.name.startswith("."))
+    names = sorted([path.name for path in files_in(folder)] + [f"{path.name}/" for path in folders_in(folder)])
     shown = ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
     return f"it holds {shown}" if names else "it is empty"
 
@@ -129,11 +127,11 @@ def _found(
     if named is not None:
         return _named(problems, flag, data, named, is_folder=True)
     if data is None:
-        problems.append(Problem(flag, "no folder was named", f"Give {flag}."))
+        problems.append(Problem(flag, "no folder was named", f"Give {flag}.", "nothing-found"))
         return None
     kind = flag.removeprefix("--")
     candidates = _usual(data, usual)
-    if not candidates and usual is IMAGE_FOLDERS and image_files(data):
+    if not candidates and usual is IMAGE_FOLDERS and holds_items(data, below=False):
         candidates = [data]
     if len(candidates) == 1:
         return candidates[0]
@@ -142,7 +140,7 @@ def _found(
         what = f"several folders could be the {kind}: {names}"
     else:
         what = f"no folder of {kind} was found; {contents(data)}"
-    problems.append(Problem(str(data), what, f"Give {flag} with the name of the folder."))
+    problems.append(Problem(str(data), what, f"Give {flag} with the name of the folder.", "nothing-found"))
     return None
 
 
@@ -151,13 +149,15 @@ def _named(
 ) -> Path | None:
     if named is None:
         return None
+    there = folder_is_there if is_folder else is_file
     candidates = [named] if data is None else [data / named, named]
     for path in candidates:
-        if path.is_dir() if is_folder else path.is_file():
+        if there(path):
             return path
     around = f"; {contents(data)}" if data is not None else ""
     what = f"there is no such {'folder' if is_folder else 'file'}{around}"
-    problems.append(Problem(f"{flag} {named}", what, f"Check {flag}: it counts from --data or from where you are."))
+    remedy = f"Check {flag}: it counts from --data or from where you are."
+    problems.append(Problem(f"{flag} {named}", what, remedy, "folder-missing" if is_folder else "file-missing"))
     return None
 
 
@@ -165,16 +165,33 @@ def _usual(data: Path | None, names: frozenset[str]) -> list[Path]:
     """Folders of a usual name that hold images: those directly in `data`, else those one folder deeper."""
     if data is None:
         return []
-    for pattern in ("*", "*/*"):
-        folders = [path for path in sorted(data.glob(pattern)) if path.is_dir() and path.name.lower() in names]
-        filled = [path for path in folders if image_files(path)]
+    level = folders_in(data)
+    for _ in range(2):
+        filled = [path for path in level if path.name.lower() in names and holds_items(path)]
         if filled:
-            return filled
+            return sorted(filled)
+        level = [inner for path in level for inner in _readable_folders(path)]
     return []
 
 
-def _usual_table(folder: Path, patient_column: str | None) -> Path | None:
-    tables = sorted(path for path in folder.iterdir() if path.suffix.lower() == ".csv" and path.is_file())
+def _readable_folders(folder: Path) -> list[Path]:
+    try:
+        return folders_in(folder)
+    except InputError:
+        return []
+
+
+def usual_table(folder: Path, patient_column: str | None) -> Path | None:
+    """The table of cases in a folder: the `.csv` file with a column of patients, or one called `cases.csv`.
+
+    Args:
+        folder: Where to look.
+        patient_column: What the column is called; None: `patient`.
+
+    Raises:
+        InputError: If several could be it, or none has the column that was named.
+    """
+    tables = sorted(path for path in files_in(folder) if path.suffix.lower() == ".csv")
     if patient_column is not None:
         fitting = [path for path in tables if patient_column in _columns(path)]
     else:
@@ -184,10 +201,16 @@ def _usual_table(folder: Path, patient_column: str | None) -> Path | None:
         return usual[0]
     if len(fitting) > 1:
         names = ", ".join(path.name for path in fitting)
-        raise bad_input(str(folder), f"several tables could be that of the cases: {names}", "Name it with --cases.")
+        raise bad_input(
+            str(folder),
+            f"several tables could be that of the cases: {names}",
+            "Name it with --cases.",
+            kind="table-ambiguous",
+        )
     if not fitting and patient_column is not None:
         what = f"no table (.csv) with a column {patient_column!r} was found; {contents(folder)}"
-        raise bad_input(str(folder), what, "Check --patient-column, or name the table with --cases.")
+        remedy = "Check --patient-column, or name the table with --cases."
+        raise bad_input(str(folder), what, remedy, kind="table-missing")
     return fitting[0] if fitting else None
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from pathlib import Path
 from typing import Literal, TypeVar
 
+from unifocal.data.read import stem_of
 from unifocal.problems import Problem
 
 PairBy = Literal["stem", "suffix", "number", "order"]
@@ -41,22 +42,18 @@ def pair_files(
     """
     if by == "order":
         return _pair_by_order(images, masks)
-    key = _first_number if by == "number" else _stem
+    key = _first_number if by == "number" else stem_of
     mask_key = _stem_without(mask_suffix) if by == "suffix" else key
     return _pair_by_key(_grouped(images, key), _grouped(masks, mask_key), by)
 
 
-def _stem(path: Path) -> str:
-    return path.stem
-
-
 def _first_number(path: Path) -> str | None:
-    digits = _DIGITS.search(path.stem)
+    digits = _DIGITS.search(stem_of(path))
     return str(int(digits[0])) if digits else None
 
 
 def _stem_without(suffix: str) -> Callable[[Path], str | None]:
-    return lambda path: path.stem.removesuffix(suffix) if path.stem.endswith(suffix) else None
+    return lambda path: stem_of(path).removesuffix(suffix) if stem_of(path).endswith(suffix) else None
 
 
 def _grouped(paths: Sequence[Path], key: Callable[[Path], Key]) -> dict[Key, list[Path]]:
@@ -70,7 +67,8 @@ def _pair_by_order(images: Sequence[Path], masks: Sequence[Path]) -> tuple[list[
     if len(images) == len(masks):
         return list(zip(images, masks, strict=True)), []
     what = f"{len(images)} images but {len(masks)} masks, so that the order does not say which belong together"
-    return [], [Problem(str(masks[0].parent), what, "Remove what is too many, or pair them by name: --pair-by stem.")]
+    remedy = "Remove what is too many, or pair them by name: --pair-by stem."
+    return [], [Problem(str(masks[0].parent), what, remedy, "pairs-differ")]
 
 
 def _pair_by_key(
@@ -101,23 +99,24 @@ def _nothing_pairs(
         f"(the first image is {image_files[0].name}, the first mask {mask_files[0].name})"
     )
     others = [other for other in ("stem", "suffix", "number", "order") if other != by]
-    return Problem(str(mask_files[0].parent), what, f"Give another --pair-by: {', '.join(others)}.")
+    return Problem(str(mask_files[0].parent), what, f"Give another --pair-by: {', '.join(others)}.", "pairs-none")
 
 
 def _ambiguous(kind: str, group: Sequence[Path], by: PairBy) -> Problem:
     names = " and ".join(path.name for path in group)
     shared = "number" if by == "number" else "name but for the extension"
-    return Problem(str(group[0].parent), f"the {kind}s {names} have the same {shared}", "Keep one of them, or rename.")
+    what = f"the {kind}s {names} have the same {shared}"
+    return Problem(str(group[0].parent), what, "Keep one of them, or rename.", f"{kind}-ambiguous")
 
 
 def _alone(kind: str, path: Path, missing: str, folder: Path) -> Problem:
     what = f"no {missing} in {folder} belongs to this {kind}"
-    return Problem(str(path), what, f"Add the {missing}, or remove the {kind}.")
+    return Problem(str(path), what, f"Add the {missing}, or remove the {kind}.", f"{missing}-missing")
 
 
 def _without_key(path: Path, by: PairBy) -> Problem:
     if by == "number":
-        return Problem(str(path), "has no number in its name", "Rename or remove it, or give another --pair-by.")
-    return Problem(
-        str(path), "its name does not end as the masks' names do", "Rename or remove it, or give --mask-suffix."
-    )
+        what, remedy = "has no number in its name", "Rename or remove it, or give another --pair-by."
+    else:
+        what, remedy = "its name does not end as the masks' names do", "Rename or remove it, or give --mask-suffix."
+    return Problem(str(path), what, remedy, "pairs-none")

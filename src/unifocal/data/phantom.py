@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from unifocal.data.phantom_anatomy import Anatomy
-from unifocal.data.phantom_scan import LAYOUT, PLANES, Plane, Scan, take_slice, tumour_mask
+from unifocal.data.phantom_scan import LAYOUT, PLANES, Plane, Scan, head_masks, take_slice, tumour_mask
 from unifocal.data.phantom_tumour import KINDS, Kind, Tumour
 from unifocal.problems import Problem, bad_input, raise_if_any
 
@@ -32,6 +32,8 @@ class PhantomSlice:
         plane: Its orientation.
         image: (size, size), grey values.
         mask: (size, size), True in the tumour.
+        brain: (size, size), True in the brain, its fluid and its tumour; None unless asked for.
+        head: (size, size), True inside the skin; None unless asked for.
     """
 
     case: str
@@ -40,9 +42,11 @@ class PhantomSlice:
     plane: Plane
     image: NDArray[np.uint8]
     mask: NDArray[np.bool_]
+    brain: NDArray[np.bool_] | None = None
+    head: NDArray[np.bool_] | None = None
 
 
-def phantom_slices(*, patients: int, seed: int, size: int) -> Iterator[PhantomSlice]:
+def phantom_slices(*, patients: int, seed: int, size: int, with_brain: bool = False) -> Iterator[PhantomSlice]:
     """The slices of the phantom, patient by patient.
 
     A patient depends on the seed and on his or her number alone: fewer patients are the first of
@@ -52,6 +56,7 @@ def phantom_slices(*, patients: int, seed: int, size: int) -> Iterator[PhantomSl
         patients: How many heads. Every three in a row hold one tumour of each kind.
         seed: Of everything random.
         size: Rows and columns of the pictures.
+        with_brain: Whether to say where brain and head are.
 
     Yields:
         Two to four slices per patient, in the three planes by turns, all through the tumour.
@@ -68,7 +73,8 @@ def phantom_slices(*, patients: int, seed: int, size: int) -> Iterator[PhantomSl
             scan = _scan_through(rng, PLANES[planes[number % len(PLANES)]], anatomy, tumour)
             image, mask = take_slice(scan, anatomy, tumour, size)
             case = f"{patient}-{number + 1}"
-            yield PhantomSlice(case, patient, kind, scan.plane, image, mask)
+            brain, head = head_masks(scan, anatomy, tumour, size) if with_brain else (None, None)
+            yield PhantomSlice(case, patient, kind, scan.plane, image, mask, brain, head)
 
 
 def _scan_through(rng: np.random.Generator, plane: Plane, anatomy: Anatomy, tumour: Tumour) -> Scan:

@@ -1,6 +1,7 @@
 """The inside of the phantom's skull: meninges, fluid, cortex, ventricles, brainstem, vessels."""
 
 import numpy as np
+from numpy.typing import NDArray
 
 from unifocal.data.phantom_section import CALLOSAL_CORE, Section
 from unifocal.data.phantom_shapes import (
@@ -60,6 +61,28 @@ PITUITARY = Ellipsoid((0, 19, -20), (6.5, 5, 4))
 PITUITARY_STALK = Tube(((0, 18, -17, 1.3), (0, 13, -7, 1.2)))
 CAVERNOUS_CAROTID = Tube(((13, 12, -30, 2.6), (12, 24, -22, 2.6), (12, 14, -17, 2.4)))
 PETROUS_BONE = Tube(((19, -15, -33, 5), (38, -25, -35, 8), (56, -36, -40, 10)))
+
+
+FORAMEN_MAGNUM_MM = -62.0
+FLUID_MM = (1.0, 2.5)  # between skull and brain: of the young, and what age adds
+
+
+def inside_meninges(section: Section) -> NDArray[np.bool_]:
+    """Where the brain is, with the fluid and the vessels between its parts.
+
+    That is the inside of the skull down to the foramen magnum, without the fluid that covers the brain and without
+    the bones of the base; tumours are not part of it.
+
+    Args:
+        section: Some points of a head.
+
+    Returns:
+        (...), one value per point.
+    """
+    covered_mm = FLUID_MM[0] + FLUID_MM[1] * section.anatomy.atrophy
+    bones = [bone.distance(section.folded) < 0 for bone in (PETROUS_BONE, CLIVUS, SPHENOID)]
+    above = section.points[2] > FORAMEN_MAGNUM_MM
+    return np.asarray((section.cavity < -covered_mm) & above & ~np.logical_or.reduce(bones))
 
 
 def paint_brain(canvas: Canvas, section: Section, pushed: Field) -> None:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from unifocal.data.phantom_anatomy import Anatomy
-from unifocal.data.phantom_brain import paint_brain
+from unifocal.data.phantom_brain import inside_meninges, paint_brain
 from unifocal.data.phantom_face import paint_face
 from unifocal.data.phantom_section import Section
 from unifocal.data.phantom_shapes import Canvas, Field, Waves
@@ -107,6 +107,13 @@ class Scan:
 def tumour_mask(scan: Scan, anatomy: Anatomy, tumour: Tumour, size: int) -> NDArray[np.bool_]:
     """The pixels (size, size) whose centres lie in the tumour."""
     return tumour.distance(Section(anatomy.to_atlas(scan.points(size)), anatomy)) < 0
+
+
+def head_masks(scan: Scan, anatomy: Anatomy, tumour: Tumour, size: int) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Brain (with its tumour) and head, both (size, size)."""
+    section = Section(anatomy.to_atlas(scan.points(size)), anatomy)
+    brain = inside_meninges(section) | (tumour.distance(section) < 0)
+    return brain, np.asarray(section.skin < 0)
 
 
 def take_slice(scan: Scan, anatomy: Anatomy, tumour: Tumour, size: int) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:

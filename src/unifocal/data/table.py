@@ -7,10 +7,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from unifocal.data.read import EXTENSIONS
+from unifocal.data.read import stem_of
 from unifocal.problems import Problem, bad_input
 
-_SPACING_COLUMNS = ("spacing_mm", "spacing_row_mm", "spacing_column_mm")
+_SPACING_COLUMNS = ("spacing_mm", "spacing_slice_mm", "spacing_row_mm", "spacing_column_mm")
 
 
 @dataclass(frozen=True)
@@ -20,13 +20,14 @@ class Row:
     Attributes:
         line: The line in the file.
         patient: The patient; "" where the table has no such column or the cell is empty.
-        spacing_mm: (row, column); None where the table does not say.
+        spacing_mm: (row, column), or (slice, row, column) where the table says how far slices lie apart; None where
+            it does not say.
         attributes: The other columns.
     """
 
     line: int
     patient: str
-    spacing_mm: tuple[float, float] | None
+    spacing_mm: tuple[float, ...] | None
     attributes: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -82,7 +83,7 @@ def read_table(
     for flag, column in (("--case-column", case_column), ("--patient-column", patient_column)):
         if column is not None and column not in columns:
             what = f"has no column {column!r}; its columns are {', '.join(columns)}"
-            raise bad_input(str(path), what, f"Give another {flag}.")
+            raise bad_input(str(path), what, f"Give another {flag}.", kind="table-column")
     case = case_column or column_like("case", columns) or columns[0]
     patient = patient_column or column_like("patient", columns)
     problems: list[Problem] = []
@@ -92,7 +93,7 @@ def read_table(
         if len(values) > len(columns):
             problems.append(_at(path, line, f"has {len(values)} cells for {len(columns)} columns", "Mend the line."))
         cells = dict(zip(columns, (*values, *[""] * len(columns)), strict=False))
-        stem = _stem(cells[case])
+        stem = _without_extension(cells[case])
         if stem in rows:
             repeated[stem].append(line)
         elif stem:
@@ -121,12 +122,12 @@ def _row(
     return Row(line, cells[patient] if patient else "", spacing, attributes)
 
 
-def _spacing(cells: Mapping[str, str]) -> tuple[float, float] | None:
-    both, *each = (cells.get(name, "") for name in _SPACING_COLUMNS)
+def _spacing(cells: Mapping[str, str]) -> tuple[float, ...] | None:
+    both, between_slices, *each = (cells.get(name, "") for name in _SPACING_COLUMNS)
     row, column = (text or both for text in each)
-    if not row and not column:
+    if not row and not column and not between_slices:
         return None
-    return _millimetres(row), _millimetres(column)
+    return tuple(_millimetres(text) for text in (between_slices, row, column)[not between_slices :])
 
 
 def _millimetres(text: str) -> float:
@@ -140,8 +141,9 @@ def _millimetres(text: str) -> float:
     return distance
 
 
-def _stem(name: str) -> str:
-    return name[: -len(suffix)] if (suffix := Path(name).suffix) and suffix.lower() in EXTENSIONS else name
+def _without_extension(name: str) -> str:
+    path = Path(name)
+    return name.removesuffix(path.name[len(stem_of(path)) :])
 
 
 def _read_lines(path: Path) -> Iterator[tuple[int, tuple[str, ...]]]:
@@ -153,11 +155,16 @@ def _read_lines(path: Path) -> Iterator[tuple[int, tuple[str, ...]]]:
             reader = csv.reader(file, delimiter=max(",;\t", key=first.count), strict=True)
             rows = [(reader.line_num, tuple(cell.strip() for cell in cells)) for cells in reader if any(cells)]
     except OSError as error:
-        raise bad_input(str(path), f"cannot be opened ({error.strerror})", "Check the file.") from None
+        raise bad_input(
+            str(path), f"cannot be opened ({error.strerror})", "Check the file.", kind="unreadable"
+        ) from None
     except (UnicodeDecodeError, csv.Error) as error:
-        raise bad_input(str(path), f"is not a table ({error})", "Save it as CSV in UTF-8.") from None
+        raise bad_input(
+            str(path), f"is not a table ({error})", "Save it as CSV in UTF-8.", kind="table-broken"
+        ) from None
     if not rows:
-        raise bad_input(str(path), "is empty", "Write a line with the columns' names, and a line per image.")
+        remedy = "Write a line with the columns' names, and a line per image."
+        raise bad_input(str(path), "is empty", remedy, kind="table-broken")
     _check_columns(path, rows[0][1])
     return iter(rows)
 
@@ -165,8 +172,10 @@ def _read_lines(path: Path) -> Iterator[tuple[int, tuple[str, ...]]]:
 def _check_columns(path: Path, columns: Sequence[str]) -> None:
     twice = sorted({name for name in columns if name and columns.count(name) > 1})
     if twice:
-        raise bad_input(str(path), f"has several columns {', '.join(map(repr, twice))}", "Rename all but one.")
+        raise bad_input(
+            str(path), f"has several columns {', '.join(map(repr, twice))}", "Rename all but one.", kind="table-broken"
+        )
 
 
 def _at(path: Path, line: int, what: str, remedy: str) -> Problem:
-    return Problem(f"{path}, line {line}", what, remedy)
+    return Problem(f"{path}, line {line}", what, remedy, "table-line")

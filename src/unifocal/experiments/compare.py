@@ -1,6 +1,6 @@
 """`compare`: train with every loss on every fold, score every case, give the verdict."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
@@ -9,7 +9,8 @@ from typing import Any
 import pandas as pd
 
 from unifocal.config.schema import StudyConfig, TrainingConfig
-from unifocal.data.splits import Fold, draw_folds
+from unifocal.data.split_plan import unit_of
+from unifocal.data.splits import Fold
 from unifocal.experiments.folder import (
     RunKey,
     lock_study,
@@ -21,12 +22,13 @@ from unifocal.experiments.folder import (
 from unifocal.experiments.inputs import (
     load_data,
     loss_problems,
-    people_in,
-    prepared_for,
+    make_folds_of,
+    patients_needed,
+    prepare_all,
     refuse_unusable_losses,
 )
 from unifocal.experiments.pool import execute_all
-from unifocal.experiments.prepare import Prepared, prepare
+from unifocal.experiments.prepare import Prepared
 from unifocal.experiments.progress import Reporter
 from unifocal.experiments.record import bundle_details, cases_table, describe_study, identity_of, jobs_of
 from unifocal.experiments.run import RunTask
@@ -34,6 +36,8 @@ from unifocal.metrics import METRICS
 from unifocal.problems import Problem, WorkFailedError
 from unifocal.reporting import write_report
 from unifocal.statistics import Analysis, analyse
+
+Records = Mapping[RunKey, dict[str, Any] | None]
 
 
 class StudyFailedError(WorkFailedError):
@@ -76,21 +80,25 @@ def compare(config: StudyConfig, *, command: str, reporter: Reporter) -> StudyOu
         what = f"{config.metric!r} is no metric that a verdict can rest on"
         problems.append(Problem("metric", what, f"Known: {', '.join(metrics)}."))
     checked = load_data(
-        config, out=config.out, minimum_patients=config.split.folds, problems=problems, reporter=reporter
+        config, out=config.out, minimum_patients=patients_needed(config.split), problems=problems, reporter=reporter
     )
-    prepared = prepared_for(checked, config.out / "prepared")
-    refuse_unusable_losses(config.losses, prepared.out_channels)
-    split = config.split
-    folds = draw_folds(people_in(checked), folds=split.folds, validation_share=split.validation_share, seed=split.seed)
+    refuse_unusable_losses(config.losses, len(checked.labels))
+    folds = make_folds_of(config.split, checked)
     identity = identity_of(config, checked, folds)
     earlier = refuse_other_study(config.out, identity)
+    records = _finished(config, len(folds))
+    if all(record is not None for record in records.values()):
+        reporter.say("All runs were done before.")
+        with lock_study(config.out):
+            return _conclude(config, records, reporter)
+    prepared = prepare_all(config, checked, reporter)
     with lock_study(config.out):
-        settings = earlier or describe_study(config, checked, folds, identity, command)
+        settings = earlier or describe_study(config, checked, prepared, folds, identity, command)
         if earlier is None:
-            write_table(config.out / "cases.csv", cases_table(checked, folds))
+            write_table(config.out / "cases.csv", cases_table(checked, folds, config.split.by))
             write_yaml(config.out / "study.yaml", settings)
-        records = _run_all(config, _tasks(config, prepared, folds, settings), prepared, reporter)
-        return _conclude(config, records, reporter)
+        tasks = [task for task in _tasks(config, prepared, folds, settings) if records[task.key] is None]
+        return _conclude(config, _run_all(config, tasks, records, reporter), reporter)
 
 
 def conclude(folder: Path, *, metric: str, label: int | None, resamples: int, order: Sequence[str]) -> Analysis:
@@ -120,10 +128,10 @@ def _tasks(config: StudyConfig, prepared: Prepared, folds: Sequence[Fold], setti
     )
     places: dict[str, list[int]] = {}
     for index, case in enumerate(prepared.cases):
-        places.setdefault(case.patient, []).append(index)
+        places.setdefault(unit_of(case, config.split.by), []).append(index)
 
-    def indices(patients: Sequence[str]) -> tuple[int, ...]:
-        return tuple(sorted(index for patient in patients for index in places[patient]))
+    def indices(members: Sequence[str]) -> tuple[int, ...]:
+        return tuple(sorted(index for member in members for index in places[member]))
 
     return [
         RunTask(
@@ -144,34 +152,33 @@ def _tasks(config: StudyConfig, prepared: Prepared, folds: Sequence[Fold], setti
     ]
 
 
-def _run_all(
-    config: StudyConfig, tasks: Sequence[RunTask], prepared: Prepared, reporter: Reporter
-) -> list[dict[str, Any]]:
-    records = {task.key: read_run(task.folder) for task in tasks}
-    open_tasks = [task for task in tasks if (records[task.key] or {}).get("status") != "done"]
-    if not open_tasks:
-        reporter.say("All runs were done before.")
-        return [record for record in records.values() if record is not None]
-    reporter.stage("Preparing images", len(prepared.cases))
-    prepare(prepared, config.preprocessing, lambda: reporter.advance(1))
+def _finished(config: StudyConfig, folds: int) -> Records:
+    """The record of every run that is done; None for the others."""
+    keys = [RunKey(loss.label, fold, seed) for seed in config.seeds for fold in range(folds) for loss in config.losses]
+    records = {key: read_run(config.out / key.place) for key in keys}
+    return {key: record if record and record["status"] == "done" else None for key, record in records.items()}
+
+
+def _run_all(config: StudyConfig, tasks: Sequence[RunTask], records: Records, reporter: Reporter) -> Records:
     epochs = config.training.epochs
-    trained = {task.key: _trained(task.folder) for task in open_tasks}
-    done = epochs * (len(tasks) - len(open_tasks)) + sum(trained.values())
-    jobs = min(jobs_of(config), len(open_tasks))
-    reporter.say(f"{len(open_tasks)} of {len(tasks)} runs to do, {jobs} at once, at most {epochs} epochs each")
-    reporter.stage("Training (epochs)", epochs * len(tasks), done)
-    for record in execute_all(open_tasks, jobs=jobs, reporter=reporter):
+    done = epochs * (len(records) - len(tasks)) + sum(_trained(task.folder) for task in tasks)
+    jobs = min(jobs_of(config, len(records)), len(tasks))
+    reporter.say(f"{len(tasks)} of {len(records)} runs to do, {jobs} at once, at most {epochs} epochs each")
+    reporter.stage("Training (epochs)", epochs * len(records), done)
+    records = dict(records)
+    for record in execute_all(tasks, jobs=jobs, reporter=reporter):
         key = RunKey(record["loss"], record["fold"], record["seed"])
         records[key] = record
         if record["status"] == "failed":
             reporter.say(f"FAILED {key}: {record['reason']}")
         reporter.advance(max(0, epochs - record.get("epochs", epochs)), f"{key}: done")
-    return [record for record in records.values() if record is not None]
+    return records
 
 
-def _conclude(config: StudyConfig, records: Sequence[dict[str, Any]], reporter: Reporter) -> StudyOutcome:
-    failed = tuple(record for record in records if record["status"] != "done")
-    finished = [record for record in records if record["status"] == "done"]
+def _conclude(config: StudyConfig, records: Records, reporter: Reporter) -> StudyOutcome:
+    known = [record for record in records.values() if record is not None]
+    failed = tuple(record for record in known if record["status"] != "done")
+    finished = [record for record in known if record["status"] == "done"]
     if not finished:
         reasons = "; ".join(sorted({record["reason"] for record in failed}))
         message = f"every run failed ({reasons}); their folders under {config.out / 'runs'} hold what they left"
@@ -186,9 +193,6 @@ def _conclude(config: StudyConfig, records: Sequence[dict[str, Any]], reporter: 
         order=[loss.label for loss in config.losses],
     )  # fmt: skip
     report = write_report(config.out, analysis)
-    for name in ("images.npy", "classes.npy"):
-        if not failed:
-            (config.out / "prepared" / name).unlink(missing_ok=True)
     return StudyOutcome(config.out, report, analysis, failed)
 
 

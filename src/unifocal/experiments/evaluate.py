@@ -50,13 +50,13 @@ def evaluate_masks(config: EvaluateConfig, *, reporter: Reporter) -> Analysis:
     problems += reading.problems
     cases = reading.dataset.cases
     reporter.stage("Reading masks", 2 * len(cases))
-    truths = _read([case.image for case in cases], problems, reporter)
-    predictions = _read([case.mask for case in cases if case.mask is not None], problems, reporter)
+    truths = _read([case.image.path for case in cases], problems, reporter)
+    predictions = _read([case.mask.path for case in cases if case.mask is not None], problems, reporter)
     truth_coding = _coding(truths, config.mask_threshold, problems)
     prediction_coding = _coding(predictions, config.mask_threshold, problems)
     for case in cases:
-        if case.mask is not None and case.image in truths and case.mask in predictions:
-            sizes = truths[case.image].shape, predictions[case.mask].shape
+        if case.mask is not None and case.image.path in truths and case.mask.path in predictions:
+            sizes = truths[case.image.path].shape, predictions[case.mask.path].shape
             if sizes[0] != sizes[1]:
                 what = f"is {sizes[1][0]} x {sizes[1][1]} pixels, its true mask {sizes[0][0]} x {sizes[0][1]}"
                 problems.append(Problem(str(case.mask), what, "Bring the prediction to the true mask's size."))
@@ -67,8 +67,8 @@ def evaluate_masks(config: EvaluateConfig, *, reporter: Reporter) -> Analysis:
     for case in cases:
         assert case.mask is not None
         scores = score_case(
-            label_values(truths[case.image], truth_coding),
-            label_values(predictions[case.mask], prediction_coding),
+            label_values(truths[case.image.path], truth_coding),
+            label_values(predictions[case.mask.path], prediction_coding),
             spacing_mm=case.spacing_mm,
             labels=sorted(labels),
         )
@@ -86,7 +86,7 @@ def _read(paths: Sequence[Path], problems: list[Problem], reporter: Reporter) ->
     masks = {}
     for path in paths:
         try:
-            masks[path] = read_mask(path)
+            masks[path] = read_mask(path).array
         except InputError as error:
             problems += error.problems
         reporter.advance(1)

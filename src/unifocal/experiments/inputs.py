@@ -1,15 +1,19 @@
 """The data of a study or a training, checked; with every problem told at once."""
 
+from dataclasses import replace
 from pathlib import Path
 
-from unifocal.config.schema import DataConfig, LossConfig, ModelConfig
-from unifocal.data.check import CheckedData, load_and_check
-from unifocal.data.folder import Layout, find_layout
+from unifocal.config.schema import LossConfig, ModelConfig, SplitConfig
+from unifocal.data.check import CheckedData, check_data, sound
+from unifocal.data.datasets import open_dataset
 from unifocal.data.phantom import write_phantom
-from unifocal.data.splits import Person, people_of
+from unifocal.data.split_plan import SplitPlan, make_folds
+from unifocal.data.splits import Fold, Person, people_of
 from unifocal.experiments.folder import check_out, slug
-from unifocal.experiments.prepare import Prepared
+from unifocal.experiments.prepare import Prepared, cache_of, outputs_for, pipeline_of, prepare
 from unifocal.experiments.progress import Reporter
+from unifocal.experiments.recipe import Recipe
+from unifocal.experiments.request import request_of
 from unifocal.losses import create, describe
 from unifocal.problems import InputError, Problem, bad_input, raise_if_any
 from unifocal.training.module import try_loss
@@ -42,33 +46,20 @@ def load_data(
         raise_if_any(problems)
         data = data.model_copy(update={"folder": _phantom(config, out)})
     try:
-        checked = load_and_check(layout_of(data), minimum_patients=minimum_patients)
+        reading = open_dataset(request_of(data))
+        reporter.stage("Checking cases", len(reading.dataset.cases))
+        result = check_data(
+            reading, threshold=data.mask_threshold, minimum_patients=minimum_patients, advance=reporter.advance
+        )
+        checked = _with_spacing(sound(result))
     except InputError as error:
         raise InputError([*problems, *error.problems]) from None
-    raise_if_any([*problems, *_half_known_spacing(checked), *_unwritable(checked)])
+    raise_if_any([*problems, *_untrainable(checked)])
     reporter.say(describe_data(checked))
+    if checked.warnings:
+        count = len(checked.warnings)
+        reporter.say(f"{count} warning{'s' if count > 1 else ''} about the data; `unifocal data check` lists them.")
     return checked
-
-
-def layout_of(data: DataConfig) -> Layout:
-    """The layout that the settings describe.
-
-    Raises:
-        InputError: If folders or the table are missing or ambiguous.
-    """
-    return find_layout(
-        data.folder,
-        images=data.images,
-        masks=data.masks,
-        cases_table=data.cases,
-        pair_by=data.pair_by,
-        mask_suffix=data.mask_suffix,
-        case_column=data.case_column,
-        patient_column=data.patient_column,
-        patient_pattern=data.patient_pattern,
-        spacing_mm=data.spacing_mm,
-        mask_threshold=data.mask_threshold,
-    )
 
 
 def loss_problems(losses: tuple[LossConfig, ...]) -> list[Problem]:
@@ -90,13 +81,13 @@ def loss_problems(losses: tuple[LossConfig, ...]) -> list[Problem]:
     return problems
 
 
-def refuse_unusable_losses(losses: tuple[LossConfig, ...], out_channels: int) -> None:
-    """Call each loss once as training will.
+def refuse_unusable_losses(losses: tuple[LossConfig, ...], labels: int) -> None:
+    """Call each loss once as training will, for so many labels beside the background.
 
     Raises:
         InputError: With every loss that fails, or gives no finite number, or no gradient.
     """
-    problems = []
+    problems, out_channels = [], outputs_for(labels)
     for loss in losses:
         fault = try_loss(create(loss.name, **loss.parameters), out_channels)
         if fault:
@@ -105,16 +96,23 @@ def refuse_unusable_losses(losses: tuple[LossConfig, ...], out_channels: int) ->
     raise_if_any(problems)
 
 
-def prepared_for(checked: CheckedData, folder: Path) -> Prepared:
-    """What will be prepared of checked data, and where to."""
-    return Prepared(
-        folder=folder,
-        cases=checked.dataset.cases,
-        sizes=tuple(fact.size for fact in checked.facts),
-        channels=checked.channels,
-        labels=checked.labels,
-        coding=checked.coding,
-    )
+def prepare_all(config: ModelConfig, checked: CheckedData, reporter: Reporter) -> Prepared:
+    """Prepare all cases of checked data, or find them prepared.
+
+    Raises:
+        InputError: With everything that is wrong with the steps, and every case that they cannot prepare.
+    """
+    cache, pipeline = cache_of(config.cache), pipeline_of(config.preprocessing, checked.channels)
+    cases = checked.dataset.cases
+    reporter.stage("Preparing images", len(cases))
+    recipes = [Recipe(case, pipeline, checked.labels, checked.coding) for case in cases]
+    shape, keys = prepare(recipes, cache, advance=reporter.advance)
+    if not cache.holds(keys):
+        reporter.say(
+            f"The cache ({cache.folder}, at most {config.cache.limit}) does not hold all prepared cases: the others "
+            "are prepared whenever they are needed, which takes time. --set cache.limit=... gives more room."
+        )
+    return Prepared(cache, cases, keys, pipeline, shape, checked.labels, checked.coding)
 
 
 def people_in(checked: CheckedData) -> tuple[Person, ...]:
@@ -125,6 +123,23 @@ def people_in(checked: CheckedData) -> tuple[Person, ...]:
         [fact.foreground_share for fact in checked.facts],
         [case.attributes for case in cases],
     )
+
+
+def patients_needed(split: SplitConfig) -> int:
+    """How many patients a split cannot do without, as far as its settings tell."""
+    if split.by == "image":
+        return 1
+    return split.folds if split.kind == "k_fold" else 3
+
+
+def make_folds_of(split: SplitConfig, checked: CheckedData) -> tuple[Fold, ...]:
+    """The folds of checked data.
+
+    Raises:
+        InputError: If the data do not allow the split.
+    """
+    plan = SplitPlan(**split.model_dump())
+    return make_folds(plan, checked.dataset.cases, [fact.foreground_share for fact in checked.facts])
 
 
 def describe_data(checked: CheckedData) -> str:
@@ -143,26 +158,28 @@ def foreground_percent(checked: CheckedData) -> float:
     return round(100 * sum(shares) / len(shares), 4)
 
 
-def _unwritable(checked: CheckedData) -> list[Problem]:
-    """Labels that do not fit a 16-bit mask, and names that cannot be written to a table or a file."""
+def _with_spacing(checked: CheckedData) -> CheckedData:
+    """With the spacing of each case that the files say, where table and user do not."""
+    cases = zip(checked.dataset.cases, checked.facts, strict=True)
+    spaced = tuple(replace(case, spacing_mm=fact.spacing_mm) for case, fact in cases)
+    return replace(checked, dataset=replace(checked.dataset, cases=spaced))
+
+
+def _untrainable(checked: CheckedData) -> list[Problem]:
+    """What training cannot do yet, or cannot write."""
     problems = []
+    volumes = [fact.name for fact in checked.facts if fact.ndim == 3]
+    if volumes:
+        what = f"holds volumes ({len(volumes)} of {len(checked.facts)} cases), and training takes 2D images so far"
+        problems.append(Problem("the images", what, "Save their slices as 2D images.", "volumes"))
+    if checked.dataset.declared.regions:
+        what = "overlap, and training takes labels that do not"
+        remedy = "Name one of them by its values with --labels."
+        problems.append(Problem("the regions", what, remedy, "regions"))
     if max(checked.labels) > 65535:
         what = f"hold the label {max(checked.labels)}, but predicted masks are written with 16 bits"
         problems.append(Problem("the masks", what, "Number the labels 1, 2, ..., or give --mask-threshold 1."))
-    for case in checked.dataset.cases:
-        name = case.name.encode("utf-8", errors="surrogateescape")
-        if len(name) > 200 or name.decode("utf-8", errors="replace") != case.name:
-            problems.append(Problem(repr(str(case.image)), "has a name that is too long or not UTF-8", "Rename it."))
     return problems
-
-
-def _half_known_spacing(checked: CheckedData) -> list[Problem]:
-    unknown = [case.name for case in checked.dataset.cases if case.spacing_mm is None]
-    if not unknown or len(unknown) == len(checked.dataset.cases):
-        return []
-    named = ", ".join(unknown[:5]) + (", ..." if len(unknown) > 5 else "")
-    what = f"{len(unknown)} images have no pixel spacing while others have ({named})"
-    return [Problem("spacing", what, "Fill the table's spacing for all images, or for none, or give --spacing.")]
 
 
 def phantom_names(config: ModelConfig) -> tuple[str, ...]:

@@ -6,16 +6,19 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from unifocal.config.schema import PredictConfig, PreprocessingConfig
-from unifocal.data.case import Case
+from unifocal.config.schema import PredictConfig
+from unifocal.data.case import Case, Source
 from unifocal.data.check import CheckedData, check_cases
+from unifocal.data.coding import MaskCoding
 from unifocal.data.folder import DataSet, Layout, load_cases
 from unifocal.data.read import read_image
 from unifocal.experiments.folder import check_out, write_table, write_yaml
+from unifocal.experiments.prepare import Prepared, cache_of, prepare
 from unifocal.experiments.progress import Reporter
+from unifocal.experiments.recipe import Recipe
 from unifocal.inference import predict_indices, write_mask, write_overlay
 from unifocal.models import UNet, load_bundle
-from unifocal.preprocessing import prepare_image
+from unifocal.preprocessing.pipeline import Pipeline
 from unifocal.problems import InputError, Problem, bad_input
 
 
@@ -40,6 +43,7 @@ def segment_images(config: PredictConfig, *, reporter: Reporter) -> dict[str, Pa
         problems += error.problems
     if problems or network is None or checked is None:
         raise InputError(problems)
+    prepared = _prepared(config, details, checked, reporter)
     write_yaml(config.out / "predict.yaml", config.model_dump(mode="json"))
     for name in ("masks", "overlays"):
         for earlier in (config.out / name).glob("*.png"):
@@ -49,12 +53,12 @@ def segment_images(config: PredictConfig, *, reporter: Reporter) -> dict[str, Pa
     reporter.stage("Segmenting images", len(checked.dataset.cases))
     areas: list[dict[str, Any]] = []
     labels = np.array([0, *details["labels"]])
-    predictions = predict_indices(network, _stream(network, details, checked), batch_size=config.batch_size)
+    predictions = predict_indices(network, prepared.stream(range(len(prepared.cases))), batch_size=config.batch_size)
     for case, indices in zip(checked.dataset.cases, predictions, strict=True):
         mask = labels[indices]
         write_mask(config.out / "masks" / f"{case.name}.png", mask * 255 if details["black_and_white"] else mask)
         if config.overlays:
-            write_overlay(config.out / "overlays" / f"{case.name}.png", read_image(case.image), mask)
+            write_overlay(config.out / "overlays" / f"{case.name}.png", read_image(case.image).array, mask)
         row, column = config.spacing_mm or (1.0, 1.0)
         for label in details["labels"]:
             area = round(float((mask == label).sum()) * row * column, 4)
@@ -83,7 +87,7 @@ def _load(path: Path, problems: list[Problem]) -> tuple[UNet | None, dict[str, A
 def _check_images(config: PredictConfig, problems: list[Problem]) -> CheckedData | None:
     try:
         if config.images.is_file():
-            case = Case(name=config.images.stem, image=config.images, mask=None, patient=config.images.stem)
+            case = Case(name=config.images.stem, image=Source.of(config.images), mask=None, patient=config.images.stem)
             return check_cases(DataSet((case,), patients_known=False))
         if not config.images.is_dir():
             raise bad_input(str(config.images), "does not exist", "Check --images.")
@@ -93,14 +97,16 @@ def _check_images(config: PredictConfig, problems: list[Problem]) -> CheckedData
     return None
 
 
-def _stream(network: UNet, details: dict[str, Any], checked: CheckedData) -> Any:
-    settings = PreprocessingConfig(**details["preprocessing"])
-    for case, fact in zip(checked.dataset.cases, checked.facts, strict=True):
-        image = prepare_image(
-            read_image(case.image),
-            channels=network.in_channels,
-            size=settings.size,
-            intensity=settings.intensity,
-            skull_strip=settings.skull_strip,
-        )
-        yield image, fact.size
+def _prepared(config: PredictConfig, details: dict[str, Any], checked: CheckedData, reporter: Reporter) -> Prepared:
+    """The images as the network takes them; they are kept in the cache, as for training."""
+    volumes = sum(fact.ndim == 3 for fact in checked.facts)
+    if volumes:
+        what = f"are volumes ({volumes} of {len(checked.facts)}), and the model takes 2D images"
+        raise bad_input(str(config.images), what, "Save their slices as 2D images.", kind="volumes")
+    cache, pipeline = cache_of(config.cache), Pipeline.from_declaration(details["pipeline"])
+    labels = tuple(details["labels"])
+    cases = checked.dataset.cases
+    reporter.stage("Preparing images", len(cases))
+    recipes = [Recipe(case, pipeline, labels, MaskCoding()) for case in cases]
+    shape, keys = prepare(recipes, cache, advance=reporter.advance)
+    return Prepared(cache, cases, keys, pipeline, shape, labels, MaskCoding())

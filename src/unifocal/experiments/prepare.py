@@ -1,94 +1,180 @@
-"""Every case prepared once, in two memory-mapped arrays that all runs share."""
+"""Every case prepared once, in a cache that all runs and studies share."""
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from functools import cached_property
 
 import numpy as np
-from numpy.lib.format import open_memmap
 from numpy.typing import NDArray
 
-from unifocal.config.schema import PreprocessingConfig
+from unifocal.config.schema import CacheConfig, PreprocessingConfig
 from unifocal.data.case import Case
-from unifocal.data.coding import MaskCoding, label_values
-from unifocal.data.read import read_image, read_mask
-from unifocal.preprocessing import prepare_image, prepare_labels
+from unifocal.data.coding import MaskCoding
+from unifocal.data.workers import Failed, map_isolated
+from unifocal.experiments.recipe import Recipe, geometry_of, keep
+from unifocal.preprocessing.cache import Cache, CachedCase, default_folder, parse_bytes
+from unifocal.preprocessing.pipeline import Pipeline
+from unifocal.preprocessing.sample import GeometryRecord
+from unifocal.problems import InputError, Problem, raise_if_any
 from unifocal.training import Samples
+
+_PATIENCE_S = 3600.0
+_MEMORY = 1 << 45
+_SIZING = ("resize", "pad")
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """The prepared cases of a data set: plain values and paths, cheap to send to another process.
+    """The cases of a data set and how they are prepared: plain values and paths, cheap to send to another process.
 
     Attributes:
-        folder: Holds `images.npy` and `classes.npy`.
-        cases: The cases, in the arrays' order.
-        sizes: (rows, columns) of each case's own image.
-        channels: Of the prepared images.
+        cache: Holds the prepared cases.
+        cases: The cases, in the order of their indices.
+        keys: The name of each in the cache.
+        pipeline: How each is prepared.
+        shape: (channels, rows, columns) of every prepared image.
         labels: The labels in the masks, ascending, without background; class index k + 1 is `labels[k]`.
         coding: What the masks' stored values mean.
     """
 
-    folder: Path
+    cache: Cache
     cases: tuple[Case, ...]
-    sizes: tuple[tuple[int, int], ...]
-    channels: int
+    keys: tuple[str, ...]
+    pipeline: Pipeline
+    shape: tuple[int, ...]
     labels: tuple[int, ...]
     coding: MaskCoding
 
     @property
+    def channels(self) -> int:
+        """Of the prepared images."""
+        return self.shape[0]
+
+    @property
     def out_channels(self) -> int:
-        """One for foreground against background, else one per class with the background."""
-        return 1 if len(self.labels) == 1 else len(self.labels) + 1
+        """Of the network: see `outputs_for`."""
+        return outputs_for(len(self.labels))
+
+    def recipe(self, index: int) -> Recipe:
+        """How one case is prepared."""
+        return Recipe(self.cases[index], self.pipeline, self.labels, self.coding)
+
+    def fetch(self, index: int) -> CachedCase:
+        """One prepared case; made again should the cache have dropped it."""
+        return self.cache.fetch(self.keys[index], self.recipe(index).prepare)
+
+    def arrays(self, index: int) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
+        """Image (channels, rows, columns) and class indices (rows, columns) of one case."""
+        case = self.fetch(index)
+        assert case.classes is not None
+        return case.image[...], case.classes[...]
+
+    def stream(self, indices: Iterable[int]) -> Iterator[tuple[NDArray[np.float32], tuple[GeometryRecord, ...]]]:
+        """Images one after the other, each with what preparing it did to its grid."""
+        for index in indices:
+            case = self.fetch(index)
+            yield case.image[...], geometry_of(case)
 
     def samples(self) -> Samples:
-        """The arrays, memory-mapped."""
-        return Samples(
-            np.load(self.folder / "images.npy", mmap_mode="r"), np.load(self.folder / "classes.npy", mmap_mode="r")
-        )
+        """All cases as training takes them."""
+        return Samples(self.arrays, self.shape)
 
-    def truth(self, case: Case) -> NDArray[Any]:
-        """The case's labels (rows, columns) at its own size, from its mask file."""
-        assert case.mask is not None
-        return label_values(read_mask(case.mask), self.coding)
+    @cached_property
+    def _stored(self) -> NDArray[np.int64]:
+        return np.array([0, *self.labels])
 
-    def labels_of(self, indices: NDArray[np.uint8]) -> NDArray[Any]:
+    def labels_of(self, indices: NDArray[np.uint8]) -> NDArray[np.integer]:
         """Labels for class indices."""
-        table = np.array([0, *self.labels])
-        return table[indices].astype(np.uint8 if table.max() <= 255 else np.uint16)
-
-    def indices_of(self, labels: NDArray[Any]) -> NDArray[np.uint8]:
-        """Class indices for labels."""
-        return np.searchsorted(np.array([0, *self.labels]), labels).astype(np.uint8)
+        labels = self._stored[indices]
+        return labels.astype(np.uint8 if self._stored.max() <= 255 else np.uint16)
 
 
-def prepare(prepared: Prepared, settings: PreprocessingConfig, advance: Callable[[], None]) -> None:
-    """Fill the folder, unless it is filled already.
+def outputs_for(labels: int) -> int:
+    """The network's outputs: one for foreground against background, else one per class with the background."""
+    return 1 if labels == 1 else labels + 1
+
+
+def pipeline_of(settings: PreprocessingConfig, channels: int) -> Pipeline:
+    """The steps that the settings mean, for images of so many channels.
+
+    Raises:
+        InputError: With everything that is wrong with `preprocessing.steps`.
+    """
+    resize = {"resize": {"size": list(settings.size)}}
+    first = {"channels": {"count": channels}}
+    if settings.steps is not None:
+        named = [next(iter(step), "") if isinstance(step, dict) else step for step in settings.steps]
+        last = [] if set(named) & set(_SIZING) else [resize]
+        return Pipeline.from_declaration([first, *settings.steps, *last], where="preprocessing.steps")
+    strip = [{"skull_strip": {"method": settings.skull_strip}}] if settings.skull_strip else []
+    return Pipeline.from_declaration([first, *strip, resize, settings.intensity])
+
+
+def cache_of(settings: CacheConfig) -> Cache:
+    """The cache that the settings name.
+
+    Raises:
+        InputError: If the limit is no size.
+    """
+    return Cache(settings.folder or default_folder(), parse_bytes(settings.limit))
+
+
+def prepare(
+    recipes: list[Recipe], cache: Cache, *, advance: Callable[[], None]
+) -> tuple[tuple[int, ...], tuple[str, ...]]:
+    """Prepare every case into the cache, several at once; those that it holds already take no time.
 
     Args:
-        prepared: What to prepare and where to.
-        settings: How.
+        recipes: What to prepare, and how.
+        cache: Where to.
         advance: Called after each case.
+
+    Returns:
+        The shape (channels, rows, columns) of all prepared images, and the cases' keys.
+
+    Raises:
+        InputError: With every case that cannot be prepared, or whose size differs from the others'.
     """
-    if all((prepared.folder / name).is_file() for name in ("images.npy", "classes.npy")):
-        return
-    prepared.folder.mkdir(parents=True, exist_ok=True)
-    count = len(prepared.cases)
-    partial = [prepared.folder / f"{name}.partial" for name in ("images.npy", "classes.npy")]
-    images = open_memmap(partial[0], mode="w+", dtype=np.float32, shape=(count, prepared.channels, *settings.size))
-    classes = open_memmap(partial[1], mode="w+", dtype=np.uint8, shape=(count, *settings.size))
-    for index, case in enumerate(prepared.cases):
-        images[index] = prepare_image(
-            read_image(case.image),
-            channels=prepared.channels,
-            size=settings.size,
-            intensity=settings.intensity,
-            skull_strip=settings.skull_strip,
+    problems: list[Problem] = []
+    shapes: list[tuple[int, ...]] = []
+    outcomes = map_isolated(
+        keep,
+        [(recipe, cache) for recipe in recipes],
+        timeout_s=_PATIENCE_S,
+        memory_bytes=_MEMORY,
+        advance=advance,
+        preload=(keep.__module__,),
+    )
+    for recipe, outcome in zip(recipes, outcomes, strict=True):
+        if isinstance(outcome, Failed):
+            problems += _why(recipe, outcome)
+        else:
+            shapes.append(outcome)
+    raise_if_any([*problems, *_odd_shapes(recipes, shapes if not problems else [])])
+    return shapes[0], tuple(recipe.key() for recipe in recipes)
+
+
+def _why(recipe: Recipe, failed: Failed) -> tuple[Problem, ...]:
+    if failed.reason == "error":
+        # Only here, where it can be told in full, because not every error can be sent between processes.
+        try:
+            recipe.prepare()
+        except InputError as error:
+            return error.problems
+    what = f"could not be prepared ({failed.reason}: {failed.detail})"
+    return (Problem(str(recipe.case.image), what, "Check the file, or the steps of preprocessing.", "not-prepared"),)
+
+
+def _odd_shapes(recipes: list[Recipe], shapes: list[tuple[int, ...]]) -> list[Problem]:
+    usual = Counter(shapes).most_common(1)[0][0] if shapes else ()
+    return [
+        Problem(
+            str(recipe.case.image),
+            f"is {' x '.join(map(str, shape[1:]))} after preprocessing, and others {' x '.join(map(str, usual[1:]))}",
+            "Let preprocessing.steps end with resize, or with pad to a size that all fit into.",
+            "size-differs",
         )
-        classes[index] = prepare_labels(prepared.indices_of(prepared.truth(case)), size=settings.size)
-        advance()
-    images.flush()
-    classes.flush()
-    for path in partial:
-        path.replace(path.with_suffix(""))
+        for recipe, shape in zip(recipes, shapes, strict=True)
+        if shape != usual
+    ]

@@ -14,8 +14,9 @@ import torch
 from unifocal import __version__
 from unifocal.config.schema import LossConfig, ModelConfig, StudyConfig
 from unifocal.data.check import CheckedData
+from unifocal.data.split_plan import unit_of
 from unifocal.data.splits import Fold, split_hash
-from unifocal.experiments.inputs import foreground_percent, prepared_for
+from unifocal.experiments.inputs import foreground_percent
 from unifocal.experiments.prepare import Prepared
 from unifocal.experiments.run import build_network
 from unifocal.losses import describe
@@ -25,12 +26,16 @@ LIBRARIES = ("torch", "lightning", "batchgeneratorsv2", "numpy", "scipy", "sciki
 
 
 def describe_study(
-    config: StudyConfig, checked: CheckedData, folds: Sequence[Fold], identity: dict[str, Any], command: str
+    config: StudyConfig,
+    checked: CheckedData,
+    prepared: Prepared,
+    folds: Sequence[Fold],
+    identity: dict[str, Any],
+    command: str,
 ) -> dict[str, Any]:
     """All of `study.yaml`, in its order."""
     # One thread whatever --jobs says: the number of threads changes the last bits of every sum.
     threads = config.training.threads or (_cores() if torch.cuda.is_available() else 1)
-    prepared = prepared_for(checked, config.out)
     network = build_network(prepared, config.network, seed=0)
     cases = checked.dataset.cases
     kinds = pd.Series([case.attributes.get("class", "") for case in cases]).value_counts().to_dict()
@@ -49,6 +54,7 @@ def describe_study(
         },
         "data": {
             "name": "built-in phantom" if config.data.is_phantom else _data_name(config),
+            "layout": checked.dataset.declared.layout,
             "folder": str(config.data.folder or config.data.images or config.out),
             "cases": len(cases),
             "patients": len({case.patient for case in cases}),
@@ -59,6 +65,7 @@ def describe_study(
             "foreground_percent": foreground_percent(checked),
             "black_and_white": checked.coding.is_black_and_white,
             "mask_threshold": checked.coding.threshold,
+            "kept_values": None if checked.coding.keep is None else list(checked.coding.keep),
             "classes": {} if set(kinds) == {""} else kinds,
             "hash": checked.content_hash,
         },
@@ -71,8 +78,16 @@ def describe_study(
                 "parameters": sum(weight.numel() for weight in network.parameters()),
             }
         },
+        "preprocessing": {"steps": prepared.pipeline.declaration, "hash": prepared.pipeline.identity},
         "losses": [_describe_loss(loss) for loss in config.losses],
-        "split": {"by": "patient", "hash": split_hash(folds), "folds": [fold.as_dict() for fold in folds]},
+        "split": {
+            "kind": config.split.kind,
+            "by": config.split.by,
+            "repeats": config.split.repeats,
+            "group": config.split.group if config.split.kind == "leave_one_group_out" else "",
+            "hash": split_hash(folds),
+            "folds": [fold.as_dict() for fold in folds],
+        },
         "identity": identity,
     }
 
@@ -88,18 +103,21 @@ def identity_of(config: StudyConfig, checked: CheckedData, folds: Sequence[Fold]
     return asked | {"data_hash": checked.content_hash, "split_hash": split_hash(folds)}
 
 
-def cases_table(checked: CheckedData, folds: Sequence[Fold]) -> pd.DataFrame:
-    """All of `cases.csv`: each case with the fold that tests it."""
-    fold_of = {patient: index for index, fold in enumerate(folds) for patient in fold.test}
+def cases_table(checked: CheckedData, folds: Sequence[Fold], by: str) -> pd.DataFrame:
+    """All of `cases.csv`: each case with the fold that tests it, or the folds where there are repeats."""
+    tested: dict[str, list[str]] = {}
+    for number, fold in enumerate(folds):
+        for unit in fold.test:
+            tested.setdefault(unit, []).append(str(number))
     rows = []
     for case, fact in zip(checked.dataset.cases, checked.facts, strict=True):
         spacing_row, spacing_column = case.spacing_mm or (None, None)
         known: dict[str, Any] = {
             "case": case.name,
             "patient": case.patient,
-            "fold": fold_of[case.patient],
-            "image": str(case.image.resolve()),
-            "mask": str(case.mask.resolve() if case.mask else ""),
+            "fold": " ".join(tested.get(unit_of(case, by), [])),
+            "image": case.image.as_text(),
+            "mask": case.mask.as_text() if case.mask else "",
             "height": fact.size[0],
             "width": fact.size[1],
             "foreground_percent": round(100 * fact.foreground_share, 4),
@@ -117,7 +135,7 @@ def bundle_details(config: ModelConfig, prepared: Prepared, loss: str) -> dict[s
         "loss": loss,
         "labels": list(prepared.labels),
         "black_and_white": prepared.coding.is_black_and_white,
-        "preprocessing": config.preprocessing.model_dump(mode="json"),
+        "pipeline": prepared.pipeline.declaration,
         "training": config.training.model_dump(mode="json"),
     }
 
@@ -131,9 +149,8 @@ def _describe_loss(loss: LossConfig) -> dict[str, Any]:
     return known | {"title": member.title, "formula": member.formula, "citation": citation}
 
 
-def jobs_of(config: StudyConfig) -> int:
-    """How many runs at once: as asked, else one per core, or one on a GPU."""
-    runs = len(config.losses) * config.split.folds * len(config.seeds)
+def jobs_of(config: StudyConfig, runs: int) -> int:
+    """How many of the runs at once: as asked, else one per core, or one on a GPU."""
     return min(config.jobs or (1 if torch.cuda.is_available() else _cores()), runs)
 
 

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import torch
 from filelock import FileLock
@@ -140,15 +139,14 @@ def _score(task: RunTask, network: UNet) -> pd.DataFrame:
     folder = task.folder / "predictions"
     folder.mkdir(exist_ok=True)
     cases: list[Case] = [task.prepared.cases[index] for index in task.test]
-    images = task.prepared.samples().images
-    stream = ((np.array(images[index]), task.prepared.sizes[index]) for index in task.test)
+    stream = task.prepared.stream(task.test)
     rows: list[dict[str, Any]] = []
     predictions = predict_indices(network, stream, batch_size=task.training.batch_size)
-    for case, indices in zip(cases, predictions, strict=True):
+    for case, index, indices in zip(cases, task.test, predictions, strict=True):
         predicted = task.prepared.labels_of(indices)
         write_mask(folder / f"{case.name}.png", predicted)
         scores = score_case(
-            task.prepared.truth(case), predicted, spacing_mm=case.spacing_mm, labels=task.prepared.labels
+            task.prepared.recipe(index).truth(), predicted, spacing_mm=case.spacing_mm, labels=task.prepared.labels
         )
         rows += score_rows(task.key.loss, task.key.fold, task.key.seed, case, scores)
     return pd.DataFrame(rows, columns=SCORE_COLUMNS)

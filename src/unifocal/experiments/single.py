@@ -13,10 +13,9 @@ from unifocal.experiments.inputs import (
     load_data,
     loss_problems,
     people_in,
-    prepared_for,
+    prepare_all,
     refuse_unusable_losses,
 )
-from unifocal.experiments.prepare import prepare
 from unifocal.experiments.progress import Reporter
 from unifocal.experiments.record import bundle_details
 from unifocal.experiments.run import build_network, prepare_worker
@@ -53,48 +52,46 @@ def train(config: TrainConfig, *, command: str, reporter: Reporter) -> TrainOutc
     """
     problems = loss_problems((config.loss,))
     checked = load_data(config, out=config.out, minimum_patients=2, problems=problems, reporter=reporter)
-    prepared = prepared_for(checked, config.out / "prepared")
-    refuse_unusable_losses((config.loss,), prepared.out_channels)
-    cases = prepared.cases
+    refuse_unusable_losses((config.loss,), len(checked.labels))
+    cases = checked.dataset.cases
     random = np.random.default_rng(derive_seed(config.seed, "validation"))
     kept, apart = split_off(people_in(checked), share=config.validation_share, random=random)
-    identity = config.model_dump(mode="json", exclude={"data", "out"}) | {
+    identity = config.model_dump(mode="json", exclude={"data", "out", "cache"}) | {
         "loss": config.loss.label,
         "data_hash": checked.content_hash,
         "mask_coding": asdict(checked.coding),
         "validation_patients": ", ".join(apart),
     }
     earlier = refuse_other_study(config.out, identity)
+    record = read_record(config.out)
+    if record is not None and (config.out / "weights.pt").is_file():
+        return TrainOutcome(config.out / "weights.pt", record)
+    prepared = prepare_all(config, checked, reporter)
     with lock_study(config.out):
         training = _resolved(config.training) if earlier is None else TrainingConfig(**earlier["training"])
         if earlier is None:
             settings = {"command": command, "training": training.model_dump(mode="json"), "identity": identity}
             write_yaml(config.out / "study.yaml", settings | {"train": list(kept), "validation": list(apart)})
-        record = read_record(config.out)
-        if record is None or not (config.out / "weights.pt").is_file():
-            prepare_worker(training.threads, parent=None)
-            reporter.stage("Preparing images", len(cases))
-            prepare(prepared, config.preprocessing, lambda: reporter.advance(1))
-            reporter.stage("Training (epochs)", training.epochs)
-            network = build_network(prepared, config.network, derive_seed(config.seed, 0))
-            result = fit(
-                network,
-                create(config.loss.name, **config.loss.parameters),
-                prepared.samples(),
-                train=[index for index, case in enumerate(cases) if case.patient in set(kept)],
-                validation=[index for index, case in enumerate(cases) if case.patient in set(apart)],
-                settings=training,
-                seed=derive_seed(config.seed, 0),
-                folder=config.out,
-                on_epoch=lambda r: reporter.advance(1, f"validation Dice {r.validation_dice:.2f}"),
-            )
-            details = bundle_details(config, prepared, config.loss.label)
-            save_bundle(config.out / "weights.pt", network, weights=result.weights, details=details)
-            record = {"epochs": result.epochs, "best_epoch": result.best_epoch, "seconds": result.seconds,
-                      "validation_dice": result.validation_dice}  # fmt: skip
-            write_json(config.out / "record.json", record)
-            for path in (config.out / "state.ckpt", prepared.folder / "images.npy", prepared.folder / "classes.npy"):
-                path.unlink(missing_ok=True)
+        prepare_worker(training.threads, parent=None)
+        reporter.stage("Training (epochs)", training.epochs)
+        network = build_network(prepared, config.network, derive_seed(config.seed, 0))
+        result = fit(
+            network,
+            create(config.loss.name, **config.loss.parameters),
+            prepared.samples(),
+            train=[index for index, case in enumerate(cases) if case.patient in set(kept)],
+            validation=[index for index, case in enumerate(cases) if case.patient in set(apart)],
+            settings=training,
+            seed=derive_seed(config.seed, 0),
+            folder=config.out,
+            on_epoch=lambda r: reporter.advance(1, f"validation Dice {r.validation_dice:.2f}"),
+        )
+        details = bundle_details(config, prepared, config.loss.label)
+        save_bundle(config.out / "weights.pt", network, weights=result.weights, details=details)
+        record = {"epochs": result.epochs, "best_epoch": result.best_epoch, "seconds": result.seconds,
+                  "validation_dice": result.validation_dice}  # fmt: skip
+        write_json(config.out / "record.json", record)
+        (config.out / "state.ckpt").unlink(missing_ok=True)
     return TrainOutcome(config.out / "weights.pt", record)
 
 

@@ -1,6 +1,6 @@
 """Class indices for prepared images, brought back to each image's own size."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 
 import numpy as np
@@ -8,10 +8,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from unifocal.preprocessing.resampling import restore
+from unifocal.preprocessing.sample import GeometryRecord
+
 
 @torch.inference_mode()
 def predict_indices(
-    network: nn.Module, images: Iterable[tuple[NDArray[np.float32], tuple[int, int]]], *, batch_size: int
+    network: nn.Module, images: Iterable[tuple[NDArray[np.float32], Sequence[GeometryRecord]]], *, batch_size: int
 ) -> Iterator[NDArray[np.uint8]]:
     """Segment images one batch at a time, in float32.
 
@@ -21,7 +24,7 @@ def predict_indices(
     Args:
         network: Maps (N, channels, rows, columns) to logits (N, outputs, rows, columns); one output means foreground
             against background (sigmoid), more mean one class each (softmax). Left in evaluation mode.
-        images: Pairs of a prepared image (channels, rows, columns) and the (rows, columns) of the result.
+        images: Pairs of a prepared image (channels, rows, columns) and what preparing it did to its grid.
         batch_size: Images per forward pass.
 
     Yields:
@@ -33,13 +36,12 @@ def predict_indices(
     while batch := list(islice(stream, batch_size)):
         stacked = torch.from_numpy(np.stack([image for image, _ in batch])).to(device)
         logits = network(stacked.contiguous(memory_format=torch.channels_last)).float().cpu()
-        for one, (_, size) in zip(logits, batch, strict=True):
-            yield _decide(one, size)
+        for one, (_, geometry) in zip(logits, batch, strict=True):
+            yield _decide(one, geometry)
 
 
-def _decide(logits: Tensor, size: tuple[int, int]) -> NDArray[np.uint8]:
+def _decide(logits: Tensor, geometry: Sequence[GeometryRecord]) -> NDArray[np.uint8]:
     probabilities = logits.sigmoid() if len(logits) == 1 else logits.softmax(dim=0)
-    restored = nn.functional.interpolate(probabilities[None], size=size, mode="bilinear", align_corners=False)[0]
-    chosen = restored[0] > 0.5 if len(restored) == 1 else restored.argmax(dim=0)
-    indices: NDArray[np.uint8] = chosen.to(torch.uint8).numpy()
-    return indices
+    restored = restore(probabilities.numpy(), geometry)
+    chosen = restored[0] > 0.5 if len(restored) == 1 else restored.argmax(axis=0)
+    return np.asarray(chosen, dtype=np.uint8)

@@ -1,7 +1,21 @@
-"""One image in, one image out: skull stripping, intensity, size."""
+"""One image in, one image out: a declared list of steps, each changing intensity, grid or what counts."""
 
-from unifocal.preprocessing.image import prepare_image, prepare_labels
 from unifocal.preprocessing.intensity import unit_range, z_score
-from unifocal.preprocessing.skull import strip_skull
+from unifocal.preprocessing.pipeline import ParameterFacts, Pipeline, StepFacts, steps
+from unifocal.preprocessing.resampling import restore
+from unifocal.preprocessing.sample import GeometryRecord, Sample
+from unifocal.preprocessing.skull import brain_mask, strip_skull
 
-__all__ = ["prepare_image", "prepare_labels", "strip_skull", "unit_range", "z_score"]
+__all__ = [
+    "GeometryRecord",
+    "ParameterFacts",
+    "Pipeline",
+    "Sample",
+    "StepFacts",
+    "brain_mask",
+    "restore",
+    "steps",
+    "strip_skull",
+    "unit_range",
+    "z_score",
+]

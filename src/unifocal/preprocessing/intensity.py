@@ -11,8 +11,12 @@ def z_score(image: NDArray[np.float32]) -> NDArray[np.float32]:
     """
     wide = image.astype(np.float64)
     deviation = wide.std()
-    centred = wide - wide.mean()
-    return (centred / deviation if deviation > 0 else np.zeros_like(wide)).astype(np.float32)
+    if deviation == 0:
+        return np.zeros_like(image)
+    # in place: a volume at float64 is large
+    wide -= wide.mean()
+    wide /= deviation
+    return wide.astype(np.float32)
 
 
 def unit_range(image: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -111,10 +111,7 @@ def _split(study: StudyView) -> str:
     unit = "images" if by == "image" else "patients"
     return _sentences(
         [
-            f"Cross-validation with {count(number_of, 'fold')} over {unit}, the same for every loss: each fold's test "
-            "part was scored with weights that had never seen it."
-            if number_of > 1
-            else f"One split over {unit}, the same for every loss.",
+            _kind_of_split(study, number_of, unit),
             by == "patient" and "No patient stood in more than one of a fold's training, validation and test parts.",
             by == "image" and "Images of the same patient may stand in the training and in the test part.",
             share is not None
@@ -122,6 +119,24 @@ def _split(study: StudyView) -> str:
             fingerprint and f"Fingerprint of the split: {_short(fingerprint)}.",
         ]
     )
+
+
+def _kind_of_split(study: StudyView, folds: int, unit: str) -> str:
+    kind, repeats = study.setting("split", "kind"), study.setting("split", "repeats")
+    unseen = "each fold's test part was scored with weights that had never seen it."
+    if kind == "official":
+        return "The data set's official split, the same for every loss: only its test part was scored."
+    if kind == "leave_one_group_out":
+        group = study.setting("split", "group")
+        return f"One fold per {group} ({folds} in all), tested on it alone, the same for every loss: {unseen}"
+    if kind == "file":
+        return f"The split into {count(folds, 'fold')} was given as a file, the same for every loss: {unseen}"
+    if folds == 1:
+        return f"One split over {unit}, the same for every loss."
+    if isinstance(repeats, int) and repeats > 1:
+        times = f"{folds // repeats}-fold cross-validation over {unit}, drawn {repeats} times"
+        return f"{times}, the same for every loss: {unseen}"
+    return f"Cross-validation with {count(folds, 'fold')} over {unit}, the same for every loss: {unseen}"
 
 
 def _network(study: StudyView) -> str:

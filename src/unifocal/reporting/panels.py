@@ -9,6 +9,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
+from unifocal.data.case import Source
+from unifocal.data.coding import MaskCoding, label_values
 from unifocal.data.read import read_image, read_mask
 from unifocal.reporting.figure import INK, MUTED, new_figure
 from unifocal.reporting.overlay import (
@@ -120,38 +122,41 @@ def _truth_note(truth: Mask) -> str:
     return count(int(truth.sum()), "pixel") if truth.any() else "empty"
 
 
-def _locate(study: StudyView, name: str) -> Path:
-    """A path of `cases.csv`: absolute, or relative to the study or the data folder."""
+def _locate(study: StudyView, name: str) -> Source | None:
+    """The files that a cell of `cases.csv` names: absolute, or relative to the study or the data folder."""
     places = [study.folder, Path(str(study.setting("data", "folder") or "."))]
-    return next((place / name for place in places if (place / name).is_file()), Path(name))
+    found = (Source.from_text(name, place) for place in places if name)
+    return next((source for source in found if all(path.is_file() for path in source.paths)), None)
 
 
 def _read_base(study: StudyView, row: Any) -> tuple[Pixels | None, str]:
     name = str(row.get("image", ""))
-    path = _locate(study, name)
-    if not name or not path.is_file():
-        return None, f"The image file {path.name or 'of this case'} is no longer there"
+    source = _locate(study, name)
+    if source is None:
+        return None, f"The image file {Path(name).name or 'of this case'} is no longer there"
     try:
-        return displayable(read_image(path)), ""
+        return displayable(read_image(source).array), ""
     except (OSError, ValueError):
-        return None, f"The image file {path.name} cannot be read"
+        return None, f"The image file {source.path.name} cannot be read"
 
 
 def _read_truth(study: StudyView, row: Any, label: int) -> tuple[Mask | None, str]:
     name = str(row.get("mask", ""))
-    path = _locate(study, name)
-    if not name or not path.is_file():
-        return None, f"The mask file {path.name or 'of this case'} is no longer there"
+    source = _locate(study, name)
+    if source is None:
+        return None, f"The mask file {Path(name).name or 'of this case'} is no longer there"
     try:
-        mask = read_mask(path)
+        mask = read_mask(source).array
     except (OSError, ValueError):
-        return None, f"The mask file {path.name} cannot be read"
-    threshold = study.setting("data", "mask_threshold")
-    if threshold is not None:
-        return np.asarray(mask >= threshold), ""
-    # Black and white masks store label 1 as 255.
-    stored_as_is = study.setting("data", "black_and_white") is False
-    return np.asarray(mask == label if stored_as_is else mask > 0), ""
+        return None, f"The mask file {source.path.name} cannot be read"
+    return np.asarray(label_values(mask, _coding(study)) == label), ""
+
+
+def _coding(study: StudyView) -> MaskCoding:
+    """What the study took the masks' values for; without a word on it, everything above 0 is label 1."""
+    threshold, is_black_and_white = study.setting("data", "mask_threshold"), study.setting("data", "black_and_white")
+    keep = study.setting("data", "kept_values")
+    return MaskCoding(threshold, is_black_and_white is not False, None if keep is None else tuple(keep))
 
 
 def _read_prediction(study: StudyView, loss: str, case: str, truth: Mask, label: int) -> tuple[Mask | None, str]:
@@ -160,7 +165,7 @@ def _read_prediction(study: StudyView, loss: str, case: str, truth: Mask, label:
         return None, "No prediction of this case was kept"
     path = run.prediction(case)
     try:
-        mask = read_mask(path) == label
+        mask = read_mask(path).array == label
     except (OSError, ValueError):
         return None, f"The predicted mask {path.name} cannot be read"
     if mask.shape != truth.shape:

@@ -78,7 +78,7 @@ def fit(
         stop_patience=settings.stop_patience,
         on_epoch=on_epoch,
     )
-    layout = torch.channels_last if samples.images.ndim == 4 else torch.channels_last_3d
+    layout = torch.channels_last if len(samples.shape) == 3 else torch.channels_last_3d
     module = SegmentationModule(network.to(memory_format=layout), loss, settings)  # type: ignore[call-overload]
     state = _readable_state(keeper.state_file)
     if state is not None:
@@ -120,7 +120,7 @@ def _train(
     *,
     resume: bool,
 ) -> None:
-    augment = standard(samples.images.shape[2:]) if settings.augmentation == "standard" else None
+    augment = standard(samples.shape[1:]) if settings.augmentation == "standard" else None
     batches: DataLoader[Any] = DataLoader(
         TrainingSamples(samples, augment, seed),
         batch_size=settings.batch_size,

@@ -1,6 +1,6 @@
 """Samples: prepared cases as the network meets them, in an order that the seed decides."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,17 +19,23 @@ class Samples:
     """All prepared cases of a data set.
 
     Attributes:
-        images: (cases, channels, *spatial), float32; may be memory-mapped.
-        classes: (cases, *spatial), uint8: class indices, 0 for background.
+        fetch: Gives image (channels, *spatial) float32 and class indices (*spatial) uint8 of a case by its index, as
+            arrays of the caller's own.
+        shape: (channels, *spatial) of every image.
     """
 
-    images: NDArray[np.float32]
-    classes: NDArray[np.uint8]
+    fetch: Callable[[int], tuple[NDArray[np.float32], NDArray[np.uint8]]]
+    shape: tuple[int, ...]
+
+    @classmethod
+    def of_arrays(cls, images: NDArray[np.float32], classes: NDArray[np.uint8]) -> "Samples":
+        """Samples that lie in two arrays: (cases, channels, *spatial) and (cases, *spatial)."""
+        return cls(lambda case: (np.array(images[case]), classes[case]), images.shape[1:])
 
     def __getitem__(self, case: int) -> tuple[Tensor, Tensor]:
         """Image (channels, *spatial) float32 and class indices (1, *spatial) int64 of one case."""
-        image = torch.from_numpy(np.array(self.images[case]))
-        return image, torch.from_numpy(self.classes[case].astype(np.int64))[None]
+        image, classes = self.fetch(case)
+        return torch.from_numpy(image), torch.from_numpy(classes.astype(np.int64))[None]
 
 
 class ShuffledCases(Sampler[tuple[int, int]]):

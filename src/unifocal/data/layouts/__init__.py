@@ -1,0 +1,1 @@
+"""The general layouts of data sets: two folders, nnU-Net, Decathlon, BIDS, a folder per case."""

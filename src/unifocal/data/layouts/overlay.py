@@ -1,0 +1,62 @@
+"""What a table of cases and a pattern of patients add to a layout that was recognised."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from unifocal.data.case import Case, Reading
+from unifocal.data.layout import usual_table
+from unifocal.data.layouts.listing import is_file
+from unifocal.data.layouts.request import Request
+from unifocal.data.patients import find_patients, match_rows
+from unifocal.data.table import CasesTable, read_table
+from unifocal.problems import InputError, Problem
+
+
+def with_table(request: Request, reading: Reading) -> Reading:
+    """The reading with what the table of cases and the pattern say, which goes before what the layout says."""
+    problems = list(reading.problems)
+    cases = reading.dataset.cases
+    images = {case.name: case.image.path for case in cases}
+    table = _table(request, images, problems)
+    by_case: Mapping[str, str] = {}
+    if request.patient_pattern is not None or (table is not None and table.has_patients):
+        patients, faults = find_patients(images, table=table, pattern=request.patient_pattern)
+        problems += faults
+        by_case = patients.by_case
+    cases = tuple(_told(case, request, table, by_case) for case in cases)
+    known = reading.dataset.patients_known or bool(by_case)
+    dataset = replace(reading.dataset, cases=cases, patients_known=known)
+    return Reading(dataset, tuple(problems), frozenset(case.patient for case in cases))
+
+
+def _table(request: Request, images: Mapping[str, Path], problems: list[Problem]) -> CasesTable | None:
+    assert request.folder is not None
+    path = request.cases_table
+    if path is None and request.patient_column is not None:
+        path = usual_table(request.folder, request.patient_column)
+    if path is None:
+        return None
+    inside = request.folder / path
+    try:
+        table, faults = read_table(
+            inside if is_file(inside) else path,
+            case_column=request.case_column,
+            patient_column=request.patient_column,
+        )
+    except InputError as error:
+        problems += error.problems
+        return None
+    problems += faults
+    problems += match_rows(images, table)
+    return table
+
+
+def _told(case: Case, request: Request, table: CasesTable | None, by_case: Mapping[str, str]) -> Case:
+    row = table.rows.get(case.name) if table is not None else None
+    return replace(
+        case,
+        patient=by_case.get(case.name, case.patient),
+        spacing_mm=(row.spacing_mm if row is not None else None) or request.spacing_mm or case.spacing_mm,
+        attributes={**case.attributes, **(row.attributes if row is not None else {})},
+    )

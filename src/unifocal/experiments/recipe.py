@@ -1,0 +1,81 @@
+"""How one case is prepared: plain values that any process can work from."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unifocal.data.case import Case
+from unifocal.data.coding import MaskCoding, label_values
+from unifocal.data.read import digest, read_image, read_mask
+from unifocal.preprocessing.cache import Cache, CachedCase, PreparedCase
+from unifocal.preprocessing.pipeline import Pipeline
+from unifocal.preprocessing.sample import GeometryRecord, Sample
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """One case, and all that its prepared arrays depend on.
+
+    Attributes:
+        case: The case.
+        pipeline: The steps.
+        labels: The labels of the data set, ascending, without background; class index k + 1 is `labels[k]`.
+        coding: What the masks' stored values mean.
+    """
+
+    case: Case
+    pipeline: Pipeline
+    labels: tuple[int, ...]
+    coding: MaskCoding
+
+    def key(self) -> str:
+        """The name under which a cache keeps the case: of the files' content and of all settings, not of paths."""
+        sources = [
+            source for source in (self.case.image, self.case.mask, self.case.field_of_view) if source is not None
+        ]
+        told = repr((len(sources), self.case.field_of_view is None, self.case.spacing_mm, self.labels, self.coding))
+        return Cache.key(told, *(digest(source) for source in sources), pipeline=self.pipeline.identity)
+
+    def prepare(self) -> PreparedCase:
+        """The case as the network takes it, with class indices where it has a mask.
+
+        Raises:
+            InputError: If a file cannot be read, or the case lacks what a step needs.
+        """
+        case = self.case
+        scan = read_image(case.image)
+        view = None if case.field_of_view is None else read_mask(case.field_of_view).array > 0
+        sample = Sample(
+            image=scan.array,
+            labels=None if case.mask is None else class_indices(self.truth(), self.labels),
+            spacing_mm=case.spacing_mm or scan.spacing_mm,
+            inside=view,
+        )
+        prepared = self.pipeline.apply(sample, where=str(case.image))
+        return PreparedCase(
+            np.ascontiguousarray(prepared.image, np.float32),
+            None if prepared.labels is None else prepared.labels.astype(np.uint8),
+            {"geometry": [record.to_plain() for record in prepared.geometry]},
+        )
+
+    def truth(self) -> NDArray[np.integer]:
+        """The case's labels (*spatial) on its own grid, from its mask file."""
+        assert self.case.mask is not None
+        return label_values(read_mask(self.case.mask).array, self.coding)
+
+
+def class_indices(labels: NDArray[np.integer], known: tuple[int, ...]) -> NDArray[np.uint8]:
+    """Class indices for labels."""
+    return np.searchsorted(np.array([0, *known]), labels).astype(np.uint8)
+
+
+def geometry_of(case: CachedCase) -> tuple[GeometryRecord, ...]:
+    """What preparing the case did to its grid, in order."""
+    return tuple(GeometryRecord.from_plain(record) for record in case.facts["geometry"])
+
+
+def keep(work: tuple[Recipe, Cache]) -> tuple[int, ...]:
+    """Prepare a case into the cache, unless it is there; the shape (channels, *spatial) of its image."""
+    recipe, cache = work
+    return cache.fetch(recipe.key(), recipe.prepare).image.shape

@@ -1,0 +1,14 @@
+"""From the settings to the data that they mean."""
+
+from unifocal.config.schema import DataConfig
+from unifocal.data.datasets import Request
+
+
+def request_of(data: DataConfig) -> Request:
+    """Which data the settings mean."""
+    return Request(
+        folder=data.folder, images=data.images, masks=data.masks, cases_table=data.cases, layout=data.layout,
+        options=data.options, keep=data.labels, regions=data.regions, pair_by=data.pair_by,
+        mask_suffix=data.mask_suffix, case_column=data.case_column, patient_column=data.patient_column,
+        patient_pattern=data.patient_pattern, spacing_mm=data.spacing_mm, mask_threshold=data.mask_threshold,
+    )  # fmt: skip
