@@ -202,7 +202,6 @@ def _settings(folder: Path, recipe: Recipe, cases: pd.DataFrame) -> dict[str, An
         "machine": {"system": "Linux", "processor": "x86_64", "cores": 8},
         "config": {
             "data": {"folder": "data", "images": None},
-            "preprocessing": {"size": [64, 64], "intensity": "z_score", "skull_strip": False},
             "split": {"folds": recipe.folds, "validation_share": 0.2, "seed": 0},
             "network": {"width": 16, "depth": 4, "normalization": "none", "dropout": [0.1, 0.3],
                         "initialization": "he", "parameters": 1_941_105},
@@ -216,6 +215,8 @@ def _settings(folder: Path, recipe: Recipe, cases: pd.DataFrame) -> dict[str, An
                  "foreground_percent": float(cases["foreground_percent"].mean()), "hash": "a" * 64,
                  "black_and_white": True, "mask_threshold": None,
                  "patients_known": True, "classes": {"meningioma": 8}},
+        "preprocessing": {"hash": "d" * 64, "steps": [{"channels": {"count": 1}}, {"resize": {"size": [64, 64]}},
+                                                      {"z_score": {"inside": "image", "per_channel": False}}]},
         "split": {"by": "patient", "hash": "b" * 64, "folds": [{}] * recipe.folds},
         "losses": [
             {"label": label, "name": label.partition("(")[0], "parameters": {"gamma": 0.2} if "(" in label else {}}

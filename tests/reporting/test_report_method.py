@@ -13,6 +13,7 @@ import pytest
 import yaml
 from synthetic_study import Study
 
+from unifocal.preprocessing.pipeline import STEPS, Pipeline
 from unifocal.reporting.cautions import cautions
 from unifocal.reporting.method import method_passages
 from unifocal.reporting.page import facts, ranking
@@ -52,9 +53,10 @@ def _set(settings: dict[str, Any], path: str, value: Any) -> None:
         ("config.training.monitor", "dice", "best validation dice"),
         ("config.training.augmentation", "none", "No augmentation was used"),
         ("config.training.plateau_patience", 13, "after 13 epochs"),
-        ("config.preprocessing.size", [512, 800], "512 × 800 pixels (rows × columns)"),
-        ("config.preprocessing.intensity", "unit", "range 0 to 1"),
-        ("config.preprocessing.skull_strip", True, "Otsu"),
+        ("preprocessing.steps", [{"resize": {"size": [512, 800]}}], "512 × 800 pixels (rows × columns)"),
+        ("preprocessing.steps", [{"unit": {}}], "range 0 to 1"),
+        ("preprocessing.steps", [{"skull_strip": {"method": "source_a"}}], "Otsu"),
+        ("preprocessing.hash", "beef" * 16, "beefbeefbeefbeef."),
         ("config.network.depth", 5, "5 pooling steps"),
         ("config.network.parameters", 7_765_985, "7,765,985 parameters"),
         ("config.network.normalization", "instance", "Instance normalisation"),
@@ -73,6 +75,34 @@ def test_each_setting_is_told_as_it_was(shared_study: Study, path: str, value: A
     assert sentence not in _words(shared_study, settings)
     _set(settings, path, value)
     assert sentence in _words(shared_study, settings)
+
+
+def test_every_step_there_is_can_be_told(shared_study: Study) -> None:
+    declared = [
+        {"skull_strip": {"method": "improved"}}, "field_of_view", "bias_correction",
+        {"window": {"low": -79, "high": 304}},
+        {"resample": {"spacing_mm": [3.22, 1.62, 1.62]}}, {"crop_foreground": {"margin": 2}}, {"pad": {"multiple": 16}},
+        {"resize": {"size": [80, 160, 160]}}, "z_score", "min_max", "percentile", "unit",
+    ]  # fmt: skip
+    settings = _settings(shared_study)
+    words = []
+    for step in Pipeline.from_declaration(declared).declaration:
+        settings["preprocessing"]["steps"] = [step]
+        words.append(_words(shared_study, settings))
+    assert len(set(words)) == len(STEPS) - 1
+    for sentence in (
+        "[-79, 304] Hounsfield units",
+        "3.22 × 1.62 × 1.62 mm",
+        "80 × 160 × 160 voxels",
+        "a multiple of 16",
+    ):
+        assert any(sentence in each for each in words)
+
+
+def test_a_damaged_step_is_passed_over(shared_study: Study) -> None:
+    settings = _settings(shared_study)
+    settings["preprocessing"]["steps"] = [{"resize": {}}, {"window": {"low": "x"}}, 3, {"unit": None}]
+    assert "range 0 to 1" in _words(shared_study, settings)
 
 
 def _paths(settings: Any, prefix: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:

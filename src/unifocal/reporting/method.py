@@ -5,16 +5,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from unifocal.metrics import METRICS
+from unifocal.reporting.preparation import preparation
 from unifocal.reporting.study import StudyView
 from unifocal.reporting.tables import judged_metrics
 from unifocal.reporting.wording import count, enumeration
 from unifocal.statistics.result import Analysis
 
 OPTIMIZERS = {"adam": "Adam", "adamw": "AdamW", "sgd": "stochastic gradient descent with Nesterov momentum"}
-INTENSITY = {
-    "z_score": "Grey values were standardised per image (mean 0, standard deviation 1).",
-    "unit": "Grey values were divided by the largest value of their bit depth (range 0 to 1).",
-}
 UNNAMED = "none given"
 # What unifocal.augmentation.standard does.
 AUGMENTATION = {
@@ -45,7 +42,7 @@ def method_passages(study: StudyView, analysis: Analysis) -> list[Passage]:
     """
     passages = [
         Passage("Data", _data(study)),
-        Passage("Preprocessing", _preprocessing(study)),
+        Passage("Preprocessing", preparation(study)),
         Passage("Split", _split(study)),
         Passage("Network", _network(study)),
         Passage("Training", _training(study)),
@@ -87,21 +84,6 @@ def _data(study: StudyView) -> str:
 
 def _short(fingerprint: Any) -> str:
     return str(fingerprint)[:16]
-
-
-def _preprocessing(study: StudyView) -> str:
-    size = study.setting("config", "preprocessing", "size")
-    return _sentences(
-        [
-            study.setting("config", "preprocessing", "skull_strip") is True
-            and "Everything outside the largest bright region (Gaussian blur, Otsu's threshold) was set to 0.",
-            isinstance(size, Sequence)
-            and len(size) == 2
-            and f"Images were resized to {size[0]} × {size[1]} pixels (rows × columns) for the network.",
-            INTENSITY.get(str(study.setting("config", "preprocessing", "intensity"))),
-            "Predictions were scored at each image's own size.",
-        ]
-    )
 
 
 def _split(study: StudyView) -> str:
