@@ -94,7 +94,7 @@ def test_every_step_there_is_can_be_told(shared_study: Study) -> None:
         "[-79, 304] Hounsfield units",
         "3.22 × 1.62 × 1.62 mm",
         "80 × 160 × 160 voxels",
-        "a multiple of 16",
+        "to multiples of 16",
     ):
         assert any(sentence in each for each in words)
 
