@@ -306,3 +306,21 @@ def test_patients_are_found_under_a_capital_letter(phantom: Path, tmp_path: Path
     dataset = open_dataset(request_of(DataConfig(folder=tmp_path / "d"))).dataset
     assert dataset.patients_known
     assert len({case.patient for case in dataset.cases}) == 6
+
+
+def test_volumes_are_evaluated_in_their_own_millimetres(tmp_path: Path, unifocal: Call) -> None:
+    import nibabel as nib
+
+    truth, predicted = np.zeros((2, 8, 9, 10), np.uint8)
+    truth[2:5, 2:5, 2:5] = 1
+    predicted[2:5, 2:5, 3:6] = 1
+    for folder, mask in (("truth", truth), ("pred", predicted)):
+        (tmp_path / folder).mkdir()
+        nib.save(nib.Nifti1Image(mask, np.diag([1.0, 2.0, 3.0, 1.0])), tmp_path / folder / "a.nii.gz")
+    code, _, err = unifocal(
+        "evaluate", "--truth", tmp_path / "truth", "--pred", tmp_path / "pred", "--out", tmp_path / "out"
+    )
+    assert code == 0, err
+    scores = pd.read_csv(tmp_path / "out" / "scores.csv").set_index("metric")["value"]
+    assert scores["dice"] == pytest.approx(2 / 3)
+    assert scores["hausdorff"] == pytest.approx(3.0)

@@ -10,6 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from unifocal.config.schema import EvaluateConfig
+from unifocal.data.case import Source
 from unifocal.data.coding import MaskCoding, decide_coding, label_values
 from unifocal.data.folder import Layout, read_folder
 from unifocal.data.read import read_mask
@@ -50,15 +51,17 @@ def evaluate_masks(config: EvaluateConfig, *, reporter: Reporter) -> Analysis:
     problems += reading.problems
     cases = reading.dataset.cases
     reporter.stage("Reading masks", 2 * len(cases))
-    truths = _read([case.image.path for case in cases], problems, reporter)
-    predictions = _read([case.mask.path for case in cases if case.mask is not None], problems, reporter)
+    spacings: dict[Path, tuple[float, ...] | None] = {}
+    truths = _read([case.image for case in cases], problems, spacings, reporter)
+    predictions = _read([case.mask for case in cases if case.mask is not None], problems, spacings, reporter)
     truth_coding = _coding(truths, config.mask_threshold, problems)
     prediction_coding = _coding(predictions, config.mask_threshold, problems)
     for case in cases:
         if case.mask is not None and case.image.path in truths and case.mask.path in predictions:
             sizes = truths[case.image.path].shape, predictions[case.mask.path].shape
             if sizes[0] != sizes[1]:
-                what = f"is {sizes[1][0]} x {sizes[1][1]} pixels, its true mask {sizes[0][0]} x {sizes[0][1]}"
+                true, predicted = (" x ".join(map(str, size)) for size in sizes)
+                what = f"has {predicted} elements, its true mask {true}"
                 problems.append(Problem(str(case.mask), what, "Bring the prediction to the true mask's size."))
     raise_if_any(problems)
     labels = _labels(truths, truth_coding) | _labels(predictions, prediction_coding)
@@ -69,7 +72,7 @@ def evaluate_masks(config: EvaluateConfig, *, reporter: Reporter) -> Analysis:
         scores = score_case(
             label_values(truths[case.image.path], truth_coding),
             label_values(predictions[case.mask.path], prediction_coding),
-            spacing_mm=case.spacing_mm,
+            spacing_mm=case.spacing_mm or spacings[case.image.path],
             labels=sorted(labels),
         )
         rows += score_rows(config.prediction.resolve().name, 0, 0, case, scores)
@@ -82,11 +85,17 @@ def evaluate_masks(config: EvaluateConfig, *, reporter: Reporter) -> Analysis:
     return analysis
 
 
-def _read(paths: Sequence[Path], problems: list[Problem], reporter: Reporter) -> Masks:
+def _read(
+    sources: Sequence[Source],
+    problems: list[Problem],
+    spacings: dict[Path, tuple[float, ...] | None],
+    reporter: Reporter,
+) -> Masks:
     masks = {}
-    for path in paths:
+    for source in sources:
         try:
-            masks[path] = read_mask(path).array
+            scan = read_mask(source)
+            masks[source.path], spacings[source.path] = scan.array, scan.spacing_mm
         except InputError as error:
             problems += error.problems
         reporter.advance(1)
