@@ -3,17 +3,14 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from importlib.resources import files
 from typing import Any
 
-import jinja2
 import yaml
-from markupsafe import Markup
 
 from unifocal.metrics import METRICS
 from unifocal.reporting.cautions import cautions
-from unifocal.reporting.drawings import Drawing, data_uri, measure_of
+from unifocal.reporting.drawings import Drawing, measure_of
 from unifocal.reporting.figure import colours
 from unifocal.reporting.method import method_passages
 from unifocal.reporting.panels import KEY, CasePanel
@@ -26,6 +23,7 @@ from unifocal.reporting.tables import (
     pooled_table,
     results_table,
 )
+from unifocal.reporting.templating import template
 from unifocal.reporting.wording import ABSENT, digits_for, interval, number
 from unifocal.statistics.result import Analysis
 
@@ -97,27 +95,7 @@ def render(
         "version": study.setting("unifocal"),
         "citations": _citations(study),
     }
-    return _template().render(context)
-
-
-@cache
-def _template() -> jinja2.Template:
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("unifocal.reporting", "templates"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["data_uri"] = data_uri
-    environment.filters["breakable"] = _breakable
-    return environment.get_template("report.html.j2")
-
-
-def _breakable(name: str) -> Markup:
-    """A name that may be broken after an underscore and before a bracket."""
-    pieces = (Markup("_<wbr>").join(piece.split("_")) for piece in name.split("("))
-    return Markup("<wbr>(").join(pieces)
+    return template("report.html.j2").render(context)
 
 
 def ranking(analysis: Analysis) -> tuple[str, str, list[RankedLoss]]:

@@ -6,22 +6,19 @@ import json
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-import jinja2
-
 from unifocal.data.profile.case import Plan
 from unifocal.data.profile.result import Advice, LossCall, Profile
 from unifocal.data.profile.summary import Collected
-from unifocal.reporting.drawings import data_uri
 from unifocal.reporting.figure import house_style
 from unifocal.reporting.files import write_whole
 from unifocal.reporting.profile_examples import colours_of, examples
 from unifocal.reporting.profile_figures import draw_profile
 from unifocal.reporting.profile_tables import facts, headline, tables
+from unifocal.reporting.templating import template
 
 _TOPICS = ("imbalance", "lesions", "intensity", "grids", "groups", "brain")
 
@@ -94,7 +91,8 @@ def render_profile(view: ProfileView) -> str:
         figures = draw_profile(profile, view.collected)
     styles = files("unifocal.reporting").joinpath("templates")
     made = tables(profile)
-    return _template().render(
+    return template("profile.html.j2").render(
+        colours={},
         css="\n".join(styles.joinpath(name).read_text("utf-8") for name in ("report.css", "profile.css")),
         profile=profile,
         headline=headline(profile),
@@ -119,16 +117,3 @@ _TITLES = {
     "groups": "Groups of cases",
     "brain": "Tumour-to-brain area ratio",
 }
-
-
-@cache
-def _template() -> jinja2.Template:
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("unifocal.reporting", "templates"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["data_uri"] = data_uri
-    return environment.get_template("profile.html.j2")
