@@ -17,7 +17,7 @@ def cautions(study: StudyView, analysis: Analysis) -> list[str]:
     scores = study.scores[(study.scores["metric"] == metric) & (study.scores["label"] == label)]
     unequal = len({frozenset(cases) for _, cases in scores.groupby("loss")["case"]}) > 1
     improving = ", ".join(f"{loss}: {runs}" for loss, runs in study.still_improving.items())
-    folds = study.scores["fold"].nunique()
+    folds, is_official = study.scores["fold"].nunique(), study.setting("split", "kind") == "official"
     return [
         words
         for words, applies in (
@@ -30,7 +30,8 @@ def cautions(study: StudyView, analysis: Analysis) -> list[str]:
             ("The losses were not scored on the same cases.", unequal),
             (f"{count(undefined, 'score')} of the main metric could not be defined and count nowhere.", undefined > 0),
             (f"Only {count(patients, 'patient')}: hardly anything can be told apart.", patients < FEW_PATIENTS),
-            ("Only one fold was scored: the test part is a fraction of the data.", folds == 1),
+            ("Only one fold was scored: the test part is a fraction of the data.", folds == 1 and not is_official),
+            ("Only the official test part was scored: other cases may rank the losses otherwise.", is_official),
             ("The data are the built-in phantom: what holds for it need not hold for real images.", study.is_phantom),
             (
                 "The split is over images: the same patient may stand in training and test, so scores are flattering.",

@@ -94,7 +94,9 @@ def _split(study: StudyView) -> str:
     return _sentences(
         [
             _kind_of_split(study, number_of, unit),
-            by == "patient" and "No patient stood in more than one of a fold's training, validation and test parts.",
+            by == "patient"
+            and study.setting("data", "patients_known") is not False
+            and "No patient stood in more than one of a fold's training, validation and test parts.",
             by == "image" and "Images of the same patient may stand in the training and in the test part.",
             share is not None
             and f"{float(share) * 100:g} % of the {unit} outside the test part were kept for validation.",
