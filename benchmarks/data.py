@@ -17,13 +17,13 @@ import data_check
 import numpy as np
 import torch
 from monai.data import PersistentDataset
+from PIL import Image
 from report import circumstances, table
 
 from unifocal.config.schema import PreprocessingConfig
 from unifocal.data.check import check_data, sound
 from unifocal.data.coding import MaskCoding
 from unifocal.data.datasets import Request, open_dataset
-from unifocal.data.phantom import write_phantom
 from unifocal.experiments.prepare import Prepared, pipeline_of, prepare
 from unifocal.experiments.recipe import Recipe
 from unifocal.preprocessing.cache import Cache, PreparedCase
@@ -114,24 +114,36 @@ def memory(_data: Path, _rounds: int) -> str:
     """The checking process' own memory, and a feeding one's, over 10,000 cases."""
     rows = []
     with tempfile.TemporaryDirectory() as folder:
-        for patients in (334, 3334):
-            place = Path(folder) / str(patients)
-            write_phantom(place, patients=patients, seed=0, size=32)
+        for count in (1_000, 10_000):
+            place = Path(folder) / str(count)
+            _write_small_cases(place, count)
             reading = open_dataset(Request(folder=place))
             before = _resident_mb()
             check_data(reading)
-            rows.append(["checking", f"{len(reading.dataset.cases):,}", f"{_resident_mb() - before:.0f}"])
-        prepared = _prepared(Path(folder) / "3334", Path(folder) / "cache", size=(32, 32))
-        for count in (len(prepared.cases) // 10, len(prepared.cases)):
+            rows.append(["checking", f"{count:,}", f"{_resident_mb() - before:.0f}"])
+        prepared = _prepared(Path(folder) / "10000", Path(folder) / "cache", size=(32, 32))
+        for count in (1_000, 10_000):
             before = _resident_mb()
             for index in range(count):
                 prepared.arrays(index)
             rows.append(["feeding", f"{count:,}", f"{_resident_mb() - before:.0f}"])
-    told = "Growth of this process' resident memory, in MB, over a pass through so many small cases of the phantom."
+    told = "Growth of this process' resident memory, in MB, over a pass through so many small cases of noise."
     return "\n".join(["## Memory", "", told, "", table(["", "cases", "growth, MB"], rows)])
 
 
 SECTIONS = {"check": checking, "feed": feeding, "patch": patches, "memory": memory}
+
+
+def _write_small_cases(folder: Path, count: int) -> None:
+    random = np.random.default_rng(0)
+    for name in ("images", "masks"):
+        (folder / name).mkdir(parents=True)
+    for case in range(count):
+        image = random.integers(0, 255, (32, 32), dtype=np.uint8)
+        mask = np.zeros((32, 32), np.uint8)
+        mask[4:12, 4:12] = 255
+        Image.fromarray(image).save(folder / "images" / f"{case}.png")
+        Image.fromarray(mask).save(folder / "masks" / f"{case}.png")
 
 
 def _prepared(folder: Path, cache_folder: Path, size: tuple[int, int] = (128, 128)) -> Prepared:

@@ -100,9 +100,9 @@ def test_a_mended_copy(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture
     assert run(data, "--fix", tmp_path / "again") == 2
     assert "fixes.csv says what was done" in capsys.readouterr().out
     assert run(data, "--fix", tmp_path / "again") == 2
-    assert "is not empty" in capsys.readouterr().err
+    assert "is not empty" in capsys.readouterr().out
     assert run(data, "--fix", data / "inside") == 2
-    assert "inside the data" in capsys.readouterr().err
+    assert "inside the data" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("arguments", [["nowhere"], [], ["nowhere", "--split", "none.csv"], ["--layout", "nnunett"]])
@@ -157,3 +157,40 @@ def test_an_interrupt_ends_it_quietly(data: Path, tmp_path: Path) -> None:
     assert done.stdout.startswith("interrupted")
     assert "Traceback" not in done.stderr
     assert not (tmp_path / "out").exists()
+
+
+def test_a_place_for_the_copy_that_is_taken_is_refused_before_the_check(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "taken").mkdir()
+    (tmp_path / "taken" / "x").touch()
+    for place in (tmp_path / "taken", data / "inside"):
+        assert run(data, "--fix", place, "--json") == 2
+        told = json.loads(capsys.readouterr().out)
+        assert [each["kind"] for each in told["errors"]] in (["out-not-empty"], ["out-inside-data"])
+    assert not (data / "inside").exists()
+
+
+def test_no_copy_is_written_where_nothing_can_be_in_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    import nibabel as nib
+
+    folder = tmp_path / "Dataset001_Two"
+    labels = {"background": 0, "lesion": 1}
+    (folder / "imagesTr").mkdir(parents=True)
+    (folder / "labelsTr").mkdir()
+    said = {"channel_names": {"0": "a", "1": "b"}, "labels": labels, "numTraining": 1, "file_ending": ".nii.gz"}
+    (folder / "dataset.json").write_text(json.dumps(said))
+    volume = np.random.default_rng(0).normal(size=(2, 8, 9, 10)).astype(np.float32)
+    for channel in (0, 1):
+        nib.save(nib.Nifti1Image(volume[channel], np.eye(4)), folder / "imagesTr" / f"c_000{channel}.nii.gz")
+    nib.save(nib.Nifti1Image((volume[0] > 1).astype(np.uint8), np.eye(4)), folder / "labelsTr" / "c.nii.gz")
+    assert run(folder) == 0
+    capsys.readouterr()
+    assert run(folder, "--fix", tmp_path / "copy") == 2
+    assert "2 channels, for which two folders have no place" in capsys.readouterr().out
+    assert not (tmp_path / "copy").exists()
+
+
+def test_labels_and_regions_exclude_each_other(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(data, "--labels", "1", "--set", "data.regions={whole: [1, 2]}", "--json") == 2
+    assert [each["kind"] for each in json.loads(capsys.readouterr().out)["errors"]] == ["labels-and-regions"]

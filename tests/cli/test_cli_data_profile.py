@@ -2,11 +2,13 @@
 
 import csv
 import json
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 from PIL import Image
 
 from unifocal.data.phantom import write_phantom
@@ -124,3 +126,51 @@ def test_other_people_s_folders_are_left_alone(heads: Path, tmp_path: Path, unif
     assert code == 2
     assert "thesis.txt" in err
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
+
+
+@pytest.fixture
+def several(tmp_path: Path) -> Path:
+    """Masks with the labels 1, 2 and 4, and the patient in the name."""
+    random = np.random.default_rng(0)
+    for folder in ("images", "masks"):
+        (tmp_path / "d" / folder).mkdir(parents=True)
+    for case in range(12):
+        mask = np.zeros((48, 48), np.uint8)
+        mask[5:20, 5:20], mask[8:14, 8:14], mask[10:12, 10:12] = 1, 2, 4
+        image = random.integers(0, 90, mask.shape, dtype=np.uint8) + 20 * mask
+        Image.fromarray(image).save(tmp_path / "d" / "images" / f"P{case // 2}_{case}.png")
+        Image.fromarray(mask).save(tmp_path / "d" / "masks" / f"P{case // 2}_{case}.png")
+    return tmp_path / "d"
+
+
+def test_the_command_it_gives_means_the_same_data_and_runs(several: Path, tmp_path: Path, unifocal: Call) -> None:
+    flags = ("--labels", "4", "--patient-pattern", r"^(P\d+)_")
+    code, out, err = unifocal("data", "profile", several, *flags, "--size", "32", "--out", tmp_path / "p")
+    assert code == 0, err
+    (command,) = [line for line in out.splitlines() if line.startswith("Start with: ")]
+    words = shlex.split(command.removeprefix("Start with: "))
+    assert words[:2] == ["unifocal", "compare"]
+    quick = ("--folds", "2", "--epochs", "1", "--size", "16", "--jobs", "1", "--set", "network.width=2")
+    rest = (
+        "--set",
+        "network.depth=1",
+        "--set",
+        "resamples=200",
+        "--set",
+        "training.threads=1",
+        "--out",
+        tmp_path / "s",
+    )
+    code, _, err = unifocal(*words[1:], *quick, *rest)
+    assert code == 0, err
+    recorded = yaml.safe_load((tmp_path / "s" / "study.yaml").read_text())["data"]
+    assert recorded["labels"] == [4]
+    assert recorded["patients"] == 6
+
+
+def test_what_cannot_be_compared_yet_gets_no_command(several: Path, tmp_path: Path, unifocal: Call) -> None:
+    regions = "data.regions={whole: [1, 2, 4], core: [2, 4]}"
+    code, out, err = unifocal("data", "profile", several, "--set", regions, "--size", "32", "--out", tmp_path / "p")
+    assert code == 0, err
+    assert "Start with" not in out
+    assert "does not train overlapping regions yet" in (tmp_path / "p" / "profile.html").read_text()

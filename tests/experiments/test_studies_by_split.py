@@ -11,7 +11,7 @@ import yaml
 from PIL import Image
 
 QUICK = (
-    "--losses", "bce", "--folds", "2", "--epochs", "1", "--size", "16", "--jobs", "1",
+    "--losses", "bce", "--epochs", "1", "--size", "16", "--jobs", "1",
     "--set", "network.width=2", "--set", "network.depth=1", "--set", "resamples=200",
     "--set", "training.threads=1", "--set", "training.precision=float32",
 )  # fmt: skip
@@ -81,7 +81,7 @@ def test_one_site_after_the_other_is_left_out(with_sites: Path, tmp_path: Path, 
 
 def test_repeats_score_every_case_as_often(phantom: Path, tmp_path: Path, unifocal: Call) -> None:
     out = tmp_path / "s"
-    code, _, err = unifocal("compare", "--data", phantom, "--repeats", "2", "--out", out, *QUICK)
+    code, _, err = unifocal("compare", "--data", phantom, "--folds", "2", "--repeats", "2", "--out", out, *QUICK)
     assert code == 0, err
     assert set(times_scored(out)) == {2}
     summary = pd.read_csv(out / "summary.csv")
@@ -92,7 +92,9 @@ def test_repeats_score_every_case_as_often(phantom: Path, tmp_path: Path, unifoc
 
 def test_folds_over_images_are_named_a_fault(phantom: Path, tmp_path: Path, unifocal: Call) -> None:
     out = tmp_path / "s"
-    code, _, err = unifocal("compare", "--data", phantom, "--out", out, *QUICK, "--set", "split.by=image")
+    code, _, err = unifocal(
+        "compare", "--data", phantom, "--folds", "2", "--out", out, *QUICK, "--set", "split.by=image"
+    )
     assert code == 0, err
     assert set(times_scored(out)) == {1}
     assert "The split is over images: the same patient may stand in training and test" in method(out)

@@ -79,7 +79,9 @@ class CacheConfig(Section):
     """Where prepared cases are kept between runs, and how many."""
 
     folder: Path | None = None
-    limit: str = "20 GB"
+    limit: Annotated[str, BeforeValidator(lambda value: str(value) if isinstance(value, int | float) else value)] = (
+        "20 GB"
+    )
 
 
 class SplitConfig(Section):
@@ -101,6 +103,9 @@ class SplitConfig(Section):
         kind = values.get("kind") if isinstance(values, dict) else None
         if isinstance(kind, str) and Path(kind).suffix.lower() in {".csv", ".json"}:
             values = values | {"kind": "file", "file": Path(kind)}
+        if isinstance(values, dict) and values.get("kind", "k_fold") != "k_fold" and {"folds", "repeats"} & set(values):
+            message = f"folds and repeats are for k_fold; with {values['kind']} leave --folds and --repeats away"
+            raise ValueError(message)
         return values
 
 

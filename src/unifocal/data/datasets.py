@@ -10,7 +10,7 @@ from unifocal.data import catalogue
 from unifocal.data.case import Case, Reading
 from unifocal.data.folder import read_folder
 from unifocal.data.layout import find_layout
-from unifocal.data.layouts import bids, case_folders, decathlon, nnunet
+from unifocal.data.layouts import bids, case_folders, decathlon, dicom_tree, nnunet
 from unifocal.data.layouts.listing import check_folder, name_problem, printable
 from unifocal.data.layouts.options import Option, resolve
 from unifocal.data.layouts.overlay import with_table
@@ -42,6 +42,11 @@ _LAYOUTS = {
             "mask": Option("", "What the masks' names must have in them."),
             "derivative": Option("", "The folder in `derivatives` that holds the masks."),
         },
+    ),
+    "dicom": _Layout(
+        dicom_tree.read,
+        dicom_tree.recognises,
+        {"segmentation": Option("", "What a segmentation's series description or content label must have in it.")},
     ),
     "case_folders": _Layout(
         case_folders.read,
@@ -84,6 +89,9 @@ def open_dataset(request: Request, *, with_masks: bool = True) -> Reading:
         InputError: If nothing can be found: no such folder, layout or option, several things that the folder could
             be, a declaration that cannot be read.
     """
+    if request.keep is not None and request.regions:
+        what = "was given beside regions, which say themselves what counts"
+        raise bad_input("--labels", what, "Give either --labels or data.regions.", kind="labels-and-regions")
     try:
         name = _layout_of(request)
         if name == "folders":

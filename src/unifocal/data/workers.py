@@ -23,6 +23,9 @@ R = TypeVar("R")
 _AHEAD_PER_WORKER = 16
 _LEAST_PER_WORKER = 8
 _REBUILDS = 3
+# By their numbers in malloc.h.
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
+_KEPT_BYTES = 1 << 25
 _MAIN_LOCK = threading.Lock()
 
 
@@ -206,8 +209,19 @@ def _start(preload: tuple[str, ...]) -> None:
         import resource
 
         resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
+    _keep_freed_memory()
     for module in preload:
         importlib.import_module(module)
+
+
+def _keep_freed_memory() -> None:
+    """Let the C library keep what is freed: asking the system anew for each image costs as much as reading it."""
+    import ctypes
+
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
+    if mallopt is not None:
+        mallopt(_M_MMAP_THRESHOLD, _KEPT_BYTES)
+        mallopt(_M_TRIM_THRESHOLD, _KEPT_BYTES)
 
 
 def _within(function: Callable[[T], R], part: Sequence[T], memory: Sequence[int]) -> list[R | Failed]:

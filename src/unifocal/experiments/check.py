@@ -7,7 +7,7 @@ from typing import Any
 from unifocal.config.schema import CheckConfig
 from unifocal.data.case import DataSet
 from unifocal.data.check import CheckResult, check_data
-from unifocal.data.check.mend import write_mended
+from unifocal.data.check.mend import refuse_target, write_mended
 from unifocal.data.check.together import split_file_problems
 from unifocal.data.datasets import open_dataset
 from unifocal.data.layouts.listing import printable
@@ -53,7 +53,7 @@ def run_check(config: CheckConfig, *, reporter: Reporter) -> CheckReport:
     """Check a data set: names, pairs, tables and the content of every file; write a mended copy where asked.
 
     Raises:
-        InputError: If no data are named, or the copy cannot go where it should.
+        InputError: If no data are named.
     """
     data = config.data
     if data.is_phantom:
@@ -61,6 +61,8 @@ def run_check(config: CheckConfig, *, reporter: Reporter) -> CheckReport:
     named = data.folder or data.images
     assert named is not None
     try:
+        if config.fix is not None and data.folder is not None:
+            refuse_target(config.fix, [data.folder])
         reading = open_dataset(request_of(data))
     except InputError as error:
         problems = (*error.problems, *split_file_problems(config.split))
@@ -73,7 +75,10 @@ def run_check(config: CheckConfig, *, reporter: Reporter) -> CheckReport:
     if config.fix is not None:
         originals = [folder for folder in (data.folder, *_folders(result)) if folder is not None]
         reporter.stage("Writing the mended copy", len(reading.dataset.cases))
-        mended = write_mended(result, config.fix, originals, workers=config.workers, advance=reporter.advance)
+        try:
+            mended = write_mended(result, config.fix, originals, workers=config.workers, advance=reporter.advance)
+        except InputError as error:
+            result = replace(result, problems=(*result.problems, *error.problems))
     return CheckReport(named, _printable(result), mended)
 
 

@@ -35,10 +35,15 @@ def load_data(
         InputError: With `problems` and everything that is wrong with the data.
     """
     data = config.data
-    try:
-        check_out(out, "study.yaml", allowed=phantom_names(config))
-    except InputError as error:
-        problems = [*problems, *error.problems]
+    for attempt in (
+        lambda: check_out(out, "study.yaml", allowed=phantom_names(config)),
+        lambda: cache_of(config.cache),
+        lambda: pipeline_of(config.preprocessing, channels=1),
+    ):
+        try:
+            attempt()
+        except InputError as error:
+            problems = [*problems, *error.problems]
     if data.is_phantom:
         if data.phantom_patients < max(minimum_patients, 3):
             what = f"is {data.phantom_patients}, too few for {minimum_patients} folds"

@@ -108,5 +108,5 @@ def _prepared(config: PredictConfig, details: dict[str, Any], checked: CheckedDa
     cases = checked.dataset.cases
     reporter.stage("Preparing images", len(cases))
     recipes = [Recipe(case, pipeline, labels, MaskCoding()) for case in cases]
-    shape, keys = prepare(recipes, cache, advance=reporter.advance)
+    shape, keys = prepare(recipes, cache, advance=reporter.advance, is_uniform=False)
     return Prepared(cache, cases, keys, pipeline, shape, labels, MaskCoding())

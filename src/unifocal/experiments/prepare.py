@@ -121,7 +121,7 @@ def cache_of(settings: CacheConfig) -> Cache:
 
 
 def prepare(
-    recipes: list[Recipe], cache: Cache, *, advance: Callable[[], None]
+    recipes: list[Recipe], cache: Cache, *, advance: Callable[[], None], is_uniform: bool = True
 ) -> tuple[tuple[int, ...], tuple[str, ...]]:
     """Prepare every case into the cache, several at once; those that it holds already take no time.
 
@@ -129,9 +129,10 @@ def prepare(
         recipes: What to prepare, and how.
         cache: Where to.
         advance: Called after each case.
+        is_uniform: Whether all must come out alike, as training needs.
 
     Returns:
-        The shape (channels, rows, columns) of all prepared images, and the cases' keys.
+        The shape (channels, rows, columns) of the prepared images, of the first where they differ; and the cases' keys.
 
     Raises:
         InputError: With every case that cannot be prepared, or whose size differs from the others'.
@@ -151,7 +152,9 @@ def prepare(
             problems += _why(recipe, outcome)
         else:
             shapes.append(outcome)
-    raise_if_any([*problems, *_odd_shapes(recipes, shapes if not problems else [])])
+    if is_uniform and not problems:
+        problems = _odd_shapes(recipes, shapes)
+    raise_if_any(problems)
     return shapes[0], tuple(recipe.key() for recipe in recipes)
 
 
@@ -167,7 +170,7 @@ def _why(recipe: Recipe, failed: Failed) -> tuple[Problem, ...]:
 
 
 def _odd_shapes(recipes: list[Recipe], shapes: list[tuple[int, ...]]) -> list[Problem]:
-    usual = Counter(shapes).most_common(1)[0][0] if shapes else ()
+    usual = Counter(shapes).most_common(1)[0][0]
     return [
         Problem(
             str(recipe.case.image),

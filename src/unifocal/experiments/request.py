@@ -1,5 +1,7 @@
 """From the settings to the data that they mean."""
 
+import json
+
 from unifocal.config.schema import DataConfig
 from unifocal.data.datasets import Request
 
@@ -12,3 +14,10 @@ def request_of(data: DataConfig) -> Request:
         mask_suffix=data.mask_suffix, case_column=data.case_column, patient_column=data.patient_column,
         patient_pattern=data.patient_pattern, spacing_mm=data.spacing_mm, mask_threshold=data.mask_threshold,
     )  # fmt: skip
+
+
+def arguments_for(data: DataConfig) -> tuple[str, ...]:
+    """The arguments by which another verb gets the same data: `--data`, and a `--set` for all that is not default."""
+    given = data.model_dump(mode="json", exclude_defaults=True, exclude={"folder"})
+    start = ("--data", str(data.folder)) if data.folder else ()
+    return (*start, *(word for key, value in given.items() for word in ("--set", f"data.{key}={json.dumps(value)}")))

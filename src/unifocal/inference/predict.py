@@ -1,7 +1,7 @@
 """Class indices for prepared images, brought back to each image's own size."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
+from itertools import groupby, islice
 
 import numpy as np
 import torch
@@ -32,12 +32,20 @@ def predict_indices(
     """
     network.eval()
     device = next(network.parameters()).device
-    stream = iter(images)
-    while batch := list(islice(stream, batch_size)):
+    for batch in _batches(images, batch_size):
         stacked = torch.from_numpy(np.stack([image for image, _ in batch])).to(device)
         logits = network(stacked.contiguous(memory_format=torch.channels_last)).float().cpu()
         for one, (_, geometry) in zip(logits, batch, strict=True):
             yield _decide(one, geometry)
+
+
+def _batches(
+    images: Iterable[tuple[NDArray[np.float32], Sequence[GeometryRecord]]], size: int
+) -> Iterator[list[tuple[NDArray[np.float32], Sequence[GeometryRecord]]]]:
+    """Neighbours of one shape together, in order."""
+    for _, alike in groupby(images, key=lambda pair: pair[0].shape):
+        while batch := list(islice(alike, size)):
+            yield batch
 
 
 def _decide(logits: Tensor, geometry: Sequence[GeometryRecord]) -> NDArray[np.uint8]:

@@ -204,4 +204,4 @@ def parse_bytes(text: str) -> int:
         return int(TypeAdapter(ByteSize).validate_python(text.strip()))
     except ValidationError:
         remedy = "Write a number and a unit, such as 20 GB, 500 MB or 1.5 GiB."
-        raise bad_input("cache limit", f"{text!r} is no size", remedy, kind="size-invalid") from None
+        raise bad_input("cache.limit", f"{text!r} is no size", remedy, kind="size-invalid") from None

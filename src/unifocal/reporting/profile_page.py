@@ -33,7 +33,7 @@ class ProfileView:
         plan: How they were looked at.
         advice: What follows.
         losses: What to compare first.
-        command: How a comparison on these data begins: verb, data.
+        command: How a comparison on these data begins: verb, data; empty where they cannot be compared yet.
         cautions: What to know before relying on the numbers.
     """
 
@@ -49,7 +49,7 @@ class ProfileView:
     def comparison(self) -> str:
         """The whole command, as one would type it."""
         listed = ",".join(map(str, self.losses))
-        return shlex.join([*self.command, "--losses", listed]) if self.losses else ""
+        return shlex.join([*self.command, "--losses", listed]) if self.losses and self.command else ""
 
 
 def write_profile(folder: Path, view: ProfileView, content: Mapping[str, Any]) -> Path:

@@ -13,7 +13,7 @@ from unifocal.data.check.limits import describe_failure, heavy_modules, memory_f
 from unifocal.data.check.result import CheckResult
 from unifocal.data.check.rewrite import EXTENSIONS, Rewriting, rewrite
 from unifocal.data.workers import Failed, map_isolated
-from unifocal.problems import Problem, bad_input
+from unifocal.problems import InputError, Problem, bad_input
 
 _WHITE = frozenset({255, 65535})
 _IMAGES, _MASKS = "images", "masks"
@@ -55,8 +55,10 @@ def write_mended(
     Raises:
         InputError: If `out` is not empty or lies inside the originals.
     """
-    _refuse(out, originals)
+    refuse_target(out, originals)
     plans = _plans(result)
+    if all(plan.reasons for plan in plans):
+        raise InputError([_no_copy(plan) for plan in plans] or [Problem("DATA", "has no cases", "Mend it by hand.")])
     out.parent.mkdir(parents=True, exist_ok=True)
     partial = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
     try:
@@ -76,13 +78,22 @@ def write_mended(
     return {"mended": mended, "copied": len(plans) - left_out - mended, "left out": left_out}
 
 
-def _refuse(out: Path, originals: Sequence[Path]) -> None:
+def refuse_target(out: Path, originals: Sequence[Path]) -> None:
+    """Refuse a place for the copy.
+
+    Raises:
+        InputError: If it is not empty or lies inside the originals.
+    """
     remedy = "Name a new folder beside the data."
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise bad_input(f"--fix {out}", "exists and is not empty", remedy, kind="out-not-empty")
     for original in originals:
         if out.resolve().is_relative_to(original.resolve()):
             raise bad_input(f"--fix {out}", f"lies inside the data in {original}", remedy, kind="out-inside-data")
+
+
+def _no_copy(plan: _Plan) -> Problem:
+    return Problem(str(plan.case.image), f"cannot be mended: {plan.reasons[0]}", "Mend it by hand.", "not-mendable")
 
 
 def _plans(result: CheckResult) -> list[_Plan]:
@@ -93,6 +104,9 @@ def _plans(result: CheckResult) -> list[_Plan]:
         for source in (case.image, case.mask, case.field_of_view, *case.other_masks.values()):
             if source is not None:
                 place.setdefault(str(source), index)
+        found = result.findings[index]
+        if found.size is not None and (found.channels not in (1, 3) or (len(found.size) == 3 and found.channels > 1)):
+            plan.reasons.append(f"its image has {found.channels} channels, for which two folders have no place")
     is_binary = _is_binary(result)
     for problem in result.problems:
         if problem.where in place:

@@ -116,6 +116,9 @@ def mask_problems(
         named = {value for values in (*wanted.values(), *declared.regions.values()) for value in values}
         wanted |= {f"the label {value}": {value} for value in coding.keep if value not in named}
     wanted |= {f"the region {name}": set(values) for name, values in declared.regions.items()}
+    if not declared.labels:
+        pairs = ((name, value) for name, values in declared.regions.items() for value in values)
+        wanted |= {f"the value {value} of the region {name}": {value} for name, value in pairs}
     where = str(next(iter(counts)).parent)
     none_of = "no mask" if are_all else f"none of the {len(counts)} masks whose values are sound"
     return empty + [

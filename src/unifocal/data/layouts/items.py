@@ -93,11 +93,11 @@ def _series(folder: Path, paths: Sequence[Path]) -> tuple[list[Item], list[Probl
     from unifocal.data.formats.dicom_series import find_series
 
     sources, problems = find_series(paths)
-    names = _names([min(source.paths, key=natural_key).relative_to(folder) for source in sources])
+    names = series_names([min(source.paths, key=natural_key).relative_to(folder) for source in sources])
     return [Item(folder / name, source) for name, source in zip(names, sources, strict=True)], list(problems)
 
 
-def _names(firsts: Sequence[Path]) -> list[str]:
+def series_names(firsts: Sequence[Path]) -> list[str]:
     """A name for each series, from the path of its first file."""
     parts = [(*path.parts[:-1], stem_of(path)) for path in firsts]
     heads = Counter(part[:depth] for part in parts for depth in range(1, len(part) + 1))
