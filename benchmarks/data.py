@@ -192,8 +192,8 @@ def main() -> None:
     for name in given.only:
         page.append(SECTIONS[name](given.data, given.rounds))
         print(page[-1], flush=True)
-    if given.write:
-        given.write.write_text("\n\n".join(page) + "\n", encoding="utf-8")
+        if given.write:
+            given.write.write_text("\n\n".join(page) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from unifocal.config.schema import CacheConfig, PreprocessingConfig
 from unifocal.data.case import Case
+from unifocal.data.check.limits import cases_at_once
 from unifocal.data.coding import MaskCoding
 from unifocal.data.workers import Failed, map_isolated
 from unifocal.experiments.recipe import Recipe, geometry_of, keep
@@ -146,6 +147,7 @@ def prepare(
         memory_bytes=_MEMORY,
         advance=advance,
         preload=(keep.__module__,),
+        together=cases_at_once([recipe.case for recipe in recipes]),
     )
     for recipe, outcome in zip(recipes, outcomes, strict=True):
         if isinstance(outcome, Failed):

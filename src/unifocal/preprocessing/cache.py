@@ -8,6 +8,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from functools import lru_cache
 from pathlib import Path
 
 from unifocal.preprocessing.cache_entry import CachedCase, PreparedCase, pack, unpack
@@ -46,7 +47,7 @@ class Cache:
             raise ValueError(message)
         self.folder = Path(folder)
         self.limit_bytes = limit_bytes
-        self._room = Room(self.folder, limit_bytes)
+        self._room = _room(self.folder, limit_bytes)
 
     def __reduce__(self) -> tuple[type["Cache"], tuple[Path, int]]:
         return Cache, (self.folder, self.limit_bytes)
@@ -168,6 +169,12 @@ class Cache:
             )
             remedy = "Free room there, or name another folder in UNIFOCAL_CACHE."
             warnings.warn(f"{what} {remedy}", RuntimeWarning, stacklevel=2)
+
+
+@lru_cache(maxsize=16)
+def _room(folder: Path, limit_bytes: int) -> Room:
+    """One per process: a cache that arrives with each piece of work must not count the folder each time."""
+    return Room(folder, limit_bytes)
 
 
 def fingerprint(*paths: Path) -> str:
