@@ -145,7 +145,9 @@ def test_everything_of_the_shared_data_is_fine(capsys: pytest.CaptureFixture[str
 
 def test_an_interrupt_ends_it_quietly(data: Path, tmp_path: Path) -> None:
     code = (
-        "import os, signal, sys, threading; from unifocal.experiments import check; from pathlib import Path\n"
+        # A shell starts its background jobs with interruptions ignored.
+        "import os, signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "from unifocal.experiments import check; from pathlib import Path\n"
         "from unifocal.config.schema import CheckConfig, DataConfig\n"
         "from unifocal.experiments.progress import ConsoleReporter\n"
         "reporter = ConsoleReporter(); reporter.advance = lambda *_: os.kill(os.getpid(), signal.SIGINT)\n"

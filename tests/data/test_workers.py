@@ -121,6 +121,8 @@ def test_leaving_early_ends_the_processes(tmp_path: Path) -> None:
 @linux
 def test_an_interrupt_leaves_no_process_behind(tmp_path: Path) -> None:
     code = (
+        # A shell starts its background jobs with interruptions ignored.
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler);"
         "from pathlib import Path; from isolated_jobs import write_pid; from unifocal.data.workers import map_isolated;"
         f"list(map_isolated(write_pid, [Path({str(tmp_path)!r})] * 30, workers=2, timeout_s=50))"
     )
