@@ -42,7 +42,11 @@ def _option(flag: str, kind: Any, help_text: str) -> Any:
 
 
 Data = _option("--data", Path, "The data set's folder, in any layout that is known. Without it: the phantom.")
-Layout = _option("--layout", str, "folders, nnunet, decathlon, bids or a data set's name. Default: what is recognised.")
+Layout = _option(
+    "--layout",
+    str,
+    "folders, nnunet, decathlon, bids, dicom, case_folders or a data set's name. Default: what is recognised.",
+)
 Images = _option("--images", Path, "The images folder, if not the usual one in --data.")
 Masks = _option("--masks", Path, "The masks folder, if not the usual one in --data.")
 PairBy = _option("--pair-by", str, "How masks find images: stem, suffix, number or order. Default: stem.")
