@@ -15,12 +15,21 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from PIL import Image
 
-from unifocal.data.read import UnreadableError, image_from_bytes, mask_from_bytes, read_image, read_mask
+from unifocal.data.formats.pictures import image_of, mask_of
+from unifocal.data.read import UnreadableError, read_image, read_mask
 
 Array = np.ndarray[Any, Any]
 FEW = settings(max_examples=25, deadline=None)
 SHAPES = hnp.array_shapes(min_dims=2, max_dims=2, min_side=1, max_side=20)
 ANY = Path("file")
+
+
+def image_from_bytes(data: bytes, path: Path) -> Array:
+    return image_of(data, path).array
+
+
+def mask_from_bytes(data: bytes, path: Path) -> Array:
+    return mask_of(data, path).array
 
 
 def stored(pixels: Array | Image.Image, kind: str, **options: Any) -> bytes:

@@ -11,7 +11,7 @@ from typing import Any, Literal
 import numpy as np
 
 from unifocal.data.case import Source
-from unifocal.data.formats.arrays import Image, Mask, channels_are_equal
+from unifocal.data.formats.arrays import Image, Mask
 from unifocal.data.formats.errors import UnreadableError, guarded
 from unifocal.data.formats.geometry import geometry_problem
 from unifocal.data.scan import Scan
@@ -24,12 +24,8 @@ __all__ = [
     "UnreadableError",
     "digest",
     "files_of",
-    "image_from_bytes",
-    "is_grey",
     "is_readable",
     "kind_of",
-    "mask_from_bytes",
-    "read_bytes",
     "read_image",
     "read_mask",
     "stem_of",
@@ -154,41 +150,6 @@ def digest(source: Source | Path) -> bytes:
         with guarded(path), path.open("rb") as file:
             digests.append(hashlib.file_digest(file, "sha256").digest())
     return digests[0] if len(digests) == 1 else hashlib.sha256(b"".join(digests)).digest()
-
-
-def read_bytes(path: Path) -> bytes:
-    """The bytes of a file.
-
-    Raises:
-        UnreadableError: If the system does not give them.
-    """
-    with guarded(path):
-        return path.read_bytes()
-
-
-def image_from_bytes(data: bytes, path: Path) -> Image:
-    """`read_image` for the bytes of a picture that are at hand; `path` is for messages."""
-    from unifocal.data.formats import pictures
-
-    image: Image = pictures.image_of(data, path).array
-    return image
-
-
-def mask_from_bytes(data: bytes, path: Path) -> Mask:
-    """`read_mask` for the bytes of a picture that are at hand; `path` is for messages."""
-    from unifocal.data.formats import pictures
-
-    mask: Mask = pictures.mask_of(data, path).array
-    return mask
-
-
-def is_grey(image: Image) -> bool:
-    """Whether an image has one channel, or three that are equal.
-
-    Args:
-        image: (channels, *spatial).
-    """
-    return channels_are_equal(np.moveaxis(image, 0, -1))
 
 
 _MODULES = {"picture": "pictures", "nifti": "nifti", "itk": "itk", "dicom": "dicom", "matlab": "matlab"}

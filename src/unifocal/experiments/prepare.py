@@ -139,7 +139,7 @@ def prepare(
         InputError: With every case that cannot be prepared, or whose size differs from the others'.
     """
     problems: list[Problem] = []
-    shapes: list[tuple[int, ...]] = []
+    kept: list[tuple[str, tuple[int, ...]]] = []
     outcomes = map_isolated(
         keep,
         [(recipe, cache) for recipe in recipes],
@@ -153,11 +153,12 @@ def prepare(
         if isinstance(outcome, Failed):
             problems += _why(recipe, outcome)
         else:
-            shapes.append(outcome)
+            kept.append(outcome)
+    keys, shapes = tuple(key for key, _ in kept), [shape for _, shape in kept]
     if is_uniform and not problems:
         problems = _odd_shapes(recipes, shapes)
     raise_if_any(problems)
-    return shapes[0], tuple(recipe.key() for recipe in recipes)
+    return shapes[0], keys
 
 
 def _why(recipe: Recipe, failed: Failed) -> tuple[Problem, ...]:

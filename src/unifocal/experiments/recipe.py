@@ -75,7 +75,8 @@ def geometry_of(case: CachedCase) -> tuple[GeometryRecord, ...]:
     return tuple(GeometryRecord.from_plain(record) for record in case.facts["geometry"])
 
 
-def keep(work: tuple[Recipe, Cache]) -> tuple[int, ...]:
-    """Prepare a case into the cache, unless it is there; the shape (channels, *spatial) of its image."""
+def keep(work: tuple[Recipe, Cache]) -> tuple[str, tuple[int, ...]]:
+    """Prepare a case into the cache, unless it is there; its key, and the shape (channels, *spatial) of its image."""
     recipe, cache = work
-    return cache.fetch(recipe.key(), recipe.prepare).image.shape
+    key = recipe.key()
+    return key, cache.fetch(key, recipe.prepare).image.shape
