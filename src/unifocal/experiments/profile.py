@@ -176,7 +176,7 @@ def _cautions(checked: CheckedData, collected: Collected) -> tuple[str, ...]:
 def _brain_mask() -> BrainMask:
     from unifocal.preprocessing import brain_mask
 
-    return partial(brain_mask, method="improved")
+    return partial(brain_mask, method="improved", margin=0.0)  # the brain itself, not what is kept to be safe
 
 
 def _checked(settings: ProfileConfig, reporter: Reporter) -> CheckedData:
