@@ -1,14 +1,17 @@
 """What all tests share."""
 
+import os
 from collections.abc import Iterator
 
 import pytest
 import torch
 from hypothesis import settings
 
-# A shared machine stalls now and then; a slow example is no failure.
-settings.register_profile("unhurried", deadline=None)
-settings.load_profile("unhurried")
+# A shared machine stalls now and then; a slow example is no failure. The examples are the same in every run;
+# HYPOTHESIS_PROFILE=explore draws new ones.
+settings.register_profile("repeatable", deadline=None, derandomize=True)
+settings.register_profile("explore", deadline=None)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeatable"))
 
 # Several test processes with several threads each would only wait for one another.
 torch.set_num_threads(1)
@@ -20,3 +23,9 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("UNIFOCAL_CACHE", str(tmp_path_factory.mktemp("cache")))
         yield
+
+
+@pytest.fixture(autouse=True)
+def _seeded() -> None:
+    """A test's random tensors are the same in every run; pytest-randomly seeds the other generators."""
+    torch.manual_seed(0)

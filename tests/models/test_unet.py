@@ -43,9 +43,10 @@ def test_logits_have_the_size_of_the_image(dimensions: int, size: tuple[int, ...
 
 
 def test_the_whole_image_reaches_the_middle() -> None:
-    network = UNet(1, 1, width=4, depth=4, dropout=()).eval()
+    network = UNet(1, 1, width=16, depth=4, dropout=()).eval()
     image = torch.zeros(1, 1, 64, 64, requires_grad=True)
-    network(image + torch.randn(1, 1, 64, 64))[0, 0, 32, 32].backward()
+    # Several pixels: at a single one all of the last block's units may be silent.
+    network(image + torch.randn(1, 1, 64, 64))[0, 0, 30:34, 30:34].sum().backward()
     assert image.grad is not None
     assert (image.grad != 0).float().mean() > 0.9
 
