@@ -1,6 +1,6 @@
 """What an analysis of a study's scores found, as data that the report only has to say."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pandas as pd
 
@@ -17,6 +17,11 @@ class Verdict:
         best: The loss with the best mean; None when no loss could be scored.
         told_apart: The losses that `best` is distinguishably better than, best first.
         not_told_apart: The losses that `best` cannot be told apart from, best first.
+        equivalent: Those of `not_told_apart` that the data show to be practically as good as
+            `best`: the difference lies within `margin` with at least 95 % confidence.
+        margin: The largest difference of means that counts as none, in the metric's unit.
+        test: The test that it rests on.
+        why: Why this test, in one plain sentence.
     """
 
     sentence: str
@@ -26,6 +31,37 @@ class Verdict:
     best: str | None
     told_apart: tuple[str, ...]
     not_told_apart: tuple[str, ...]
+    equivalent: tuple[str, ...] = ()
+    margin: float = float("nan")
+    test: str = ""
+    why: str = ""
+
+
+@dataclass(frozen=True)
+class Omnibus:
+    """Friedman's test of all losses at once and its post-hoc comparison, on the primary metric.
+
+    Attributes:
+        test: Its name and form.
+        statistic: Friedman's chi-squared (or the F of Iman and Davenport, as `test` says).
+        p: Whether any loss differs.
+        n_patients: The patients with a value under every loss.
+        post_hoc: The name of the post-hoc test (Nemenyi).
+        critical_difference: The difference of mean ranks that it takes at 5 %.
+        mean_ranks: One row per loss, best first: `loss, mean_rank`.
+        pairs: One row per pair: `loss_a, loss_b, p`.
+        groups: Maximal runs of losses, by mean rank, within which none differs by the critical difference.
+    """
+
+    test: str
+    statistic: float
+    p: float
+    n_patients: int
+    post_hoc: str
+    critical_difference: float
+    mean_ranks: pd.DataFrame
+    pairs: pd.DataFrame
+    groups: tuple[tuple[str, ...], ...]
 
 
 @dataclass(frozen=True)
@@ -33,19 +69,32 @@ class Analysis:
     """Everything that is derived from `scores.csv`.
 
     Attributes:
-        summary: One row per loss, label and metric: `loss, label, metric, unit, mean, lower, upper,
-            n_cases, n_patients, n_undefined`. The mean over patients of each patient's mean; a 95 %
-            bootstrap interval, NaN where there is one patient only. `n_cases` and `n_patients`
+        summary: One row per loss, label and metric: `loss, label, metric, unit, mean, sd, lower, upper,
+            lower_percentile, upper_percentile, n_cases, n_patients, n_undefined`. The mean and the
+            standard deviation over patients of each patient's mean; a 95 % bootstrap interval (BCa), NaN where
+            there is one patient only, and the percentile interval for comparison. `n_cases` and `n_patients`
             count those with a defined value, `n_undefined` the scores that are not.
+        undefined: One row per loss, label, metric and reason: `loss, label, metric, reason, n_scores, n_patients`.
         pooled: One row per loss, label and metric: `loss, label, metric, value, n_cases`, from the
             pixels of all cases together (no patient weighs the same as another; no interval).
         comparison: One row per pair of losses, label and metric with a direction: `label, metric,
-            loss_a, loss_b, n_patients, difference, lower, upper, effect_size, test, p, p_adjusted,
-            p_rank_sum`. Difference is a minus b; a positive effect size says that a's values are
-            the larger. `p_rank_sum` is the unpaired, uncorrected test that papers often report.
-        ranking: One row per loss for the primary metric and label, best first:
-            `loss, mean, lower, upper, probability_best, mean_rank`, over the patients that every
-            loss was scored on.
+            loss_a, loss_b, n_patients, difference, lower, upper, effect_size, cohen_d, test, p, p_adjusted,
+            p_permutation, p_sign, p_rank_sum, probability_a_better, probability_equivalent`. Difference is a minus
+            b; a positive effect size (matched-pairs rank-biserial) or `cohen_d` (paired) says that a's values are the
+            larger. `p_rank_sum` is the unpaired, uncorrected test that papers often report. The probabilities are
+            shares of bootstrap resamples; equivalent: within the metric's margin.
+        ranking: One row per loss for the primary metric and label, best first: `loss, mean, lower, upper,
+            probability_best, mean_rank, rank_lower, rank_upper`, over the patients that every
+            loss was scored on; the last two are the 95 % range of its rank by mean under the bootstrap.
+        rank_shares: One row per loss and rank by mean: `loss, rank, share` of the bootstrap resamples.
+        omnibus: Friedman's test; None with fewer than three losses or two patients.
+        variance: Where the primary metric's spread comes from, one row per loss and component:
+            `loss, component, sd, share, note`; components `patient`, `fold`, `seed`, `rest`. NaN with a note where the
+            study's design cannot tell.
+        power: How many patients a difference in the primary metric would need: `loss_a, loss_b,
+            sd_difference, difference, power, n_patients`.
+        agreement: Bland and Altman's figures of predicted against true size, one row per loss and label: `loss,
+            label, metric (area or volume), unit, n_cases, bias, bias_lower, bias_upper, limit_lower, limit_upper`.
         verdict: The verdict on the primary metric.
     """
 
@@ -54,3 +103,9 @@ class Analysis:
     comparison: pd.DataFrame
     ranking: pd.DataFrame
     verdict: Verdict
+    undefined: pd.DataFrame = field(default_factory=pd.DataFrame)
+    rank_shares: pd.DataFrame = field(default_factory=pd.DataFrame)
+    omnibus: Omnibus | None = None
+    variance: pd.DataFrame = field(default_factory=pd.DataFrame)
+    power: pd.DataFrame = field(default_factory=pd.DataFrame)
+    agreement: pd.DataFrame = field(default_factory=pd.DataFrame)
