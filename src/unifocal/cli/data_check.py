@@ -71,6 +71,8 @@ def _lines(report: "CheckReport", fix: Path | None, most: int | None) -> list[st
     cases, patients = len(result.dataset.cases), result.patients
     whose = f" of {_number(patients, 'patient')}" if result.dataset.patients_known else ""
     verdict = f"{_number(len(result.errors), 'error')}, {_number(len(result.warnings), 'warning')}"
+    if not cases:
+        return [*lines, f"{report.data}: nothing was read; {verdict}"]
     lines.append(f"{report.data} ({result.dataset.declared.layout}): {_number(cases, 'case')}{whose}; {verdict}")
     return lines
 

@@ -21,6 +21,7 @@ _FORMAT = (
     "Write a CSV with the column case or patient, and the column part (training, validation, test, none) or fold (the "
     "number of the fold that tests it) or both; or a JSON list of folds as nnU-Net's splits_final.json."
 )
+_KIND = "split-invalid"
 
 
 @dataclass(frozen=True)
@@ -54,9 +55,9 @@ def read_split(path: Path) -> GivenSplit:
     try:
         text = path.read_text(encoding="utf-8-sig")
     except OSError as error:
-        raise bad_input(str(path), f"cannot be opened ({error.strerror})", "Check the file.") from None
+        raise bad_input(str(path), f"cannot be opened ({error.strerror})", "Check the file.", kind=_KIND) from None
     except UnicodeDecodeError:
-        raise bad_input(str(path), "is not text in UTF-8", _FORMAT) from None
+        raise bad_input(str(path), "is not text in UTF-8", _FORMAT, kind=_KIND) from None
     return _from_json(path, text) if path.suffix.lower() == ".json" else _from_csv(path, text)
 
 
@@ -114,27 +115,32 @@ def _from_json(path: Path, text: str) -> GivenSplit:
     try:
         content = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise bad_input(str(path), f"is not JSON ({error})", _FORMAT) from None
+        raise bad_input(str(path), f"is not JSON ({error})", _FORMAT, kind=_KIND) from None
     folds = content if isinstance(content, list) else [content]
     problems = []
     read: list[dict[str, str]] = []
     for number, fold in enumerate(folds):
         if not isinstance(fold, Mapping) or not fold or not all(_is_names(names) for names in fold.values()):
-            problems.append(Problem(f"{path}, fold {number}", "is not a mapping of parts to lists of names", _FORMAT))
+            problems.append(
+                Problem(f"{path}, fold {number}", "is not a mapping of parts to lists of names", _FORMAT, _KIND)
+            )
             continue
         named = {PARTS.get(str(part).lower(), ""): names for part, names in fold.items()}
         if "" in named:
-            problems.append(Problem(f"{path}, fold {number}", f"has other parts than {', '.join(PARTS)}", _FORMAT))
+            problems.append(
+                Problem(f"{path}, fold {number}", f"has other parts than {', '.join(PARTS)}", _FORMAT, _KIND)
+            )
             continue
         if "test" not in named:
             named["test"] = named.pop("validation", [])
         twice = {name for part, names in named.items() for name in names if sum(name in n for n in named.values()) > 1}
         problems += [
-            Problem(f"{path}, fold {number}", f"{name!r} is in several parts", "Keep one.") for name in sorted(twice)
+            Problem(f"{path}, fold {number}", f"{name!r} is in several parts", "Keep one.", _KIND)
+            for name in sorted(twice)
         ]
         read.append({name: part for part, names in named.items() for name in names})
     if not folds:
-        problems.append(Problem(str(path), "holds no folds", _FORMAT))
+        problems.append(Problem(str(path), "holds no folds", _FORMAT, _KIND))
     raise_if_any(problems)
     return GivenSplit(path, "case", tuple(_completed(read)), tests_only=False)
 
@@ -155,12 +161,12 @@ def _from_csv(path: Path, text: str) -> GivenSplit:
         lines = text.splitlines()
         rows = list(csv.DictReader(lines, delimiter=max(",;\t", key=first.count), strict=True))
     except csv.Error as error:
-        raise bad_input(str(path), f"is not a table ({error})", _FORMAT) from None
+        raise bad_input(str(path), f"is not a table ({error})", _FORMAT, kind=_KIND) from None
     columns = {str(name).strip().lower(): name for name in (rows[0] if rows else {})}
     keyed_by = next((name for name in ("case", "patient") if name in columns), None)
     if keyed_by is None or not columns.keys() & {"part", "fold"}:
         found = f"its columns are {', '.join(columns)}" if columns else "it holds no rows"
-        raise bad_input(str(path), f"is not a split: {found}", _FORMAT)
+        raise bad_input(str(path), f"is not a split: {found}", _FORMAT, kind=_KIND)
     problems: list[Problem] = []
     said: dict[tuple[int, str], str] = {}
     for line, row in enumerate(rows, start=2):
@@ -172,7 +178,7 @@ def _from_csv(path: Path, text: str) -> GivenSplit:
         key = (number, cells[keyed_by])
         if said.setdefault(key, part) != part:
             problems.append(
-                Problem(f"{path}, line {line}", f"puts {key[1]!r} into another part than before", "Keep one.")
+                Problem(f"{path}, line {line}", f"puts {key[1]!r} into another part than before", "Keep one.", _KIND)
             )
     raise_if_any(problems)
     numbers = sorted({number for number, _ in said})
@@ -185,12 +191,12 @@ def _entry(path: Path, line: int, cells: Mapping[str, str], problems: list[Probl
     number, part = 0, "test"
     if "fold" in cells:
         if not cells["fold"].isdecimal():
-            problems.append(Problem(where, f"the fold {cells['fold']!r} is not a whole number from 0", _FORMAT))
+            problems.append(Problem(where, f"the fold {cells['fold']!r} is not a whole number from 0", _FORMAT, _KIND))
             return None
         number = int(cells["fold"])
     if "part" in cells:
         if cells["part"].lower() not in PARTS:
-            problems.append(Problem(where, f"the part {cells['part']!r} is none of {', '.join(PARTS)}", _FORMAT))
+            problems.append(Problem(where, f"the part {cells['part']!r} is none of {', '.join(PARTS)}", _FORMAT, _KIND))
             return None
         part = PARTS[cells["part"].lower()]
     return number, part

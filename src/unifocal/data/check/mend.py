@@ -2,7 +2,6 @@
 
 import csv
 import shutil
-import tempfile
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -60,13 +59,15 @@ def write_mended(
     if all(plan.reasons for plan in plans):
         raise InputError([_no_copy(plan) for plan in plans] or [Problem("DATA", "has no cases", "Mend it by hand.")])
     out.parent.mkdir(parents=True, exist_ok=True)
-    partial = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
+    # One name for all attempts: what a killed one left behind goes.
+    partial = out.parent / f".{out.name}.partial"
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir()
     try:
         for name in (_IMAGES, _MASKS):
             (partial / name).mkdir()
         _write_cases(result, plans, partial, workers, advance)
         _write_tables(result, plans, partial)
-        partial.chmod(0o755)
         if out.is_dir():
             out.rmdir()
         partial.rename(out)

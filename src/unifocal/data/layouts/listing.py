@@ -85,7 +85,7 @@ def check_folder(folder: Path, flag: str) -> None:
     if is_folder(folder):
         return
     if not is_file(folder):
-        raise bad_input(str(folder), "does not exist", f"Check {flag}.", kind="folder-missing")
+        raise bad_input(str(folder), "does not exist", f"Check the path ({flag}).", kind="folder-missing")
     if folder.name.lower().endswith(_ARCHIVES):
         what = "is a packed archive, and data are read from folders"
         raise bad_input(str(folder), what, f"Unpack it, and give the unpacked folder as {flag}.", kind="archive")

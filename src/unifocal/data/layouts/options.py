@@ -37,7 +37,7 @@ def resolve(layout: str, known: Mapping[str, Option], given: Mapping[str, Any]) 
     for key, value in given.items():
         where = f"option {key}"
         if key not in known:
-            valid = f"Valid: {', '.join(known)}." if known else "Leave it away."
+            valid = f"Valid: {', '.join(known)}." if known else f"Remove data.options.{key}: this layout has none."
             problems.append(Problem(where, f"the layout {layout} has no such option", valid, "option-unknown"))
         elif not _fits(value, known[key]):
             default, choices = known[key].default, known[key].choices
