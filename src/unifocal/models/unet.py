@@ -1,6 +1,7 @@
 """The U-Net of Ronneberger et al. (2015, arXiv:1505.04597), for images and volumes alike."""
 
 from collections.abc import Sequence
+from math import prod
 from typing import Literal, get_args
 
 import torch
@@ -38,10 +39,15 @@ class UNet(nn.Module):
         normalization: What follows each 3x3 convolution.
         initialization: `he` (normal, for the 3x3 convolutions; the others Glorot-uniform, as Keras does) or
             `xavier` (Glorot-uniform for all).
+        strides: How much each of the `depth` poolings shrinks each axis, 1 or 2: for volumes whose slices lie far
+            apart, `strides_for` gives them. None: 2 everywhere.
+        deep_supervision: How many coarser outputs the network gives in training mode, besides the full one (Dou et
+            al. 2017); at most `depth - 1`.
 
     Shape:
         (N, in_channels, *spatial) to (N, out_channels, *spatial). Any spatial size: it is padded with
-        zeros to a multiple of 2**depth inside, and cropped again.
+        zeros to a multiple of the strides' product inside, and cropped again. In training mode with deep
+        supervision: a list of such tensors, the full size first, then that of each coarser level.
 
     Raises:
         ValueError: If an argument is out of range.
@@ -58,6 +64,8 @@ class UNet(nn.Module):
         dropout: Sequence[float] = (0.1, 0.1, 0.2, 0.2, 0.3),
         normalization: Normalization = "none",
         initialization: Initialization = "he",
+        strides: Sequence[Sequence[int]] | None = None,
+        deep_supervision: int = 0,
     ) -> None:
         super().__init__()
         if dimensions not in _CONV:
@@ -71,43 +79,86 @@ class UNet(nn.Module):
             raise ValueError(message)
         _check_choice("normalization", normalization, get_args(Normalization))
         _check_choice("initialization", initialization, get_args(Initialization))
+        self.strides = _checked_strides(strides, depth, dimensions)
+        if not 0 <= deep_supervision < depth:
+            message = f"deep_supervision must lie between 0 and depth - 1 = {depth - 1}, got {deep_supervision}"
+            raise ValueError(message)
         self.arguments = {
             "in_channels": in_channels, "out_channels": out_channels, "dimensions": dimensions, "width": width,
             "depth": depth, "dropout": list(dropout), "normalization": normalization, "initialization": initialization,
+            "strides": [list(level) for level in self.strides], "deep_supervision": deep_supervision,
         }  # fmt: skip
         self.in_channels = in_channels
-        self.multiple = 2**depth
+        self.multiple = tuple(prod(level[axis] for level in self.strides) for axis in range(dimensions))
         rates = [*dropout, *[dropout[-1] if dropout else 0.0] * (depth + 1)][: depth + 1]
         widths = [width * 2**level for level in range(depth + 1)]
-        self.pool = _POOL[dimensions](2)
+        self.pool = nn.ModuleList(_POOL[dimensions](level) for level in self.strides)
         self.encoder = nn.ModuleList(
             _block(dimensions, before, after, rate, normalization)
             for before, after, rate in zip([in_channels, *widths], widths, rates, strict=False)
         )
         self.up = nn.ModuleList(
-            _TRANSPOSED[dimensions](2 * narrow, narrow, kernel_size=2, stride=2) for narrow in reversed(widths[:-1])
+            _TRANSPOSED[dimensions](2 * narrow, narrow, kernel_size=level, stride=level)
+            for narrow, level in zip(reversed(widths[:-1]), reversed(self.strides), strict=True)
         )
         self.decoder = nn.ModuleList(
             _block(dimensions, 2 * narrow, narrow, rate, normalization)
             for narrow, rate in zip(reversed(widths[:-1]), reversed(rates[:-1]), strict=True)
         )
         self.head = _CONV[dimensions](width, out_channels, kernel_size=1)
+        self.coarse_heads = nn.ModuleList(
+            _CONV[dimensions](widths[level], out_channels, kernel_size=1) for level in range(1, deep_supervision + 1)
+        )
         _initialize(self, initialization)
 
-    def forward(self, image: Tensor) -> Tensor:
-        """Logits (N, out_channels, *spatial) of images (N, in_channels, *spatial)."""
+    def forward(self, image: Tensor) -> Tensor | list[Tensor]:
+        """Logits (N, out_channels, *spatial) of images (N, in_channels, *spatial); see the class for a list of them."""
         size = image.shape[2:]
-        x = _pad_to_multiple(image, self.multiple)
-        skips: list[Tensor] = []
-        for level, block in enumerate(self.encoder):
-            x = block(x if level == 0 else self.pool(x))
+        x = self.encoder[0](_pad_to_multiple(image, self.multiple))
+        skips = [x]
+        for pool, block in zip(self.pool, list(self.encoder)[1:], strict=True):
+            x = block(pool(x))
             skips.append(x)
+        levels: list[Tensor] = []
         for up, block, skip in zip(self.up, self.decoder, reversed(skips[:-1]), strict=True):
             x = block(torch.cat([up(x), skip], dim=1))
-        logits: Tensor = self.head(x)
-        for axis, length in enumerate(size, start=2):
-            logits = logits.narrow(axis, 0, length)
-        return logits
+            levels.append(x)
+        logits = _crop(self.head(x), size)
+        if not (self.training and len(self.coarse_heads)):
+            return logits
+        outputs = [logits]
+        for stride, head, features in zip(self.strides, self.coarse_heads, levels[-2::-1], strict=False):
+            size = torch.Size(-(-length // step) for length, step in zip(size, stride, strict=True))
+            outputs.append(_crop(head(features), size))
+        return outputs
+
+
+def strides_for(spacing: Sequence[float], size: Sequence[int], depth: int) -> tuple[tuple[int, ...], ...]:
+    """Poolings that bring anisotropic volumes towards equal spacing, as nnU-Net plans them (Isensee et al. 2021).
+
+    An axis is pooled while its spacing is at most twice the finest one's and at least 8 elements of it are left
+    to pool; an axis that is coarser waits until the others have caught up.
+
+    Args:
+        spacing: The distance between elements along each axis, in any unit.
+        size: Elements of a patch along each axis.
+        depth: The number of poolings wanted.
+
+    Returns:
+        Per pooling, 1 or 2 for each axis; fewer than `depth` where nothing is left to pool.
+    """
+    steps, left = [float(step) for step in spacing], list(size)
+    levels = []
+    for _ in range(depth):
+        large = [axis for axis in range(len(left)) if left[axis] >= 8]
+        if not large:
+            break
+        finest = min(steps[axis] for axis in large)
+        level = tuple(2 if axis in large and steps[axis] <= 2 * finest else 1 for axis in range(len(left)))
+        levels.append(level)
+        steps = [step * factor for step, factor in zip(steps, level, strict=True)]
+        left = [-(-length // factor) for length, factor in zip(left, level, strict=True)]
+    return tuple(levels)
 
 
 def _block(dimensions: int, before: int, after: int, rate: float, normalization: Normalization) -> nn.Sequential:
@@ -154,8 +205,27 @@ def _initialize(network: nn.Module, name: Initialization) -> None:
             nn.init.zeros_(module.bias)
 
 
-def _pad_to_multiple(image: Tensor, multiple: int) -> Tensor:
-    missing = [-length % multiple for length in image.shape[2:]]
+def _checked_strides(
+    strides: Sequence[Sequence[int]] | None, depth: int, dimensions: int
+) -> tuple[tuple[int, ...], ...]:
+    if strides is None:
+        return ((2,) * dimensions,) * depth
+    checked = tuple(tuple(level) for level in strides)
+    fits = len(checked) == depth and all(len(level) == dimensions and set(level) <= {1, 2} for level in checked)
+    if not fits:
+        message = f"strides must hold {depth} levels of {dimensions} numbers, each 1 or 2, got {strides!r}"
+        raise ValueError(message)
+    return checked
+
+
+def _pad_to_multiple(image: Tensor, multiple: Sequence[int]) -> Tensor:
+    missing = [-length % step for length, step in zip(image.shape[2:], multiple, strict=True)]
     if not any(missing):
         return image
     return nn.functional.pad(image, [amount for length in reversed(missing) for amount in (0, length)])
+
+
+def _crop(logits: Tensor, size: Sequence[int]) -> Tensor:
+    for axis, length in enumerate(size, start=2):
+        logits = logits.narrow(axis, 0, length)
+    return logits
