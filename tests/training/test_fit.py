@@ -13,9 +13,9 @@ from torch import nn
 from unifocal.config.schema import TrainingConfig
 from unifocal.losses import create
 from unifocal.models import UNet
-from unifocal.training import DivergedError, FitResult, Samples, fit
+from unifocal.training import DivergedError, FitResult, Patches, Samples, fit
 from unifocal.training.callbacks import EpochRecord
-from unifocal.training.module import defined_dice, try_loss
+from unifocal.training.module import by_tiles, defined_dice, try_loss
 
 
 class Killed(BaseException):
@@ -210,3 +210,51 @@ def test_validation_dice_is_the_mean_of_defined_values() -> None:
     logits = torch.tensor([[[[1.0, -1.0], [1.0, -1.0]]], [[[-1.0, -1.0], [-1.0, -1.0]]]])
     classes = torch.tensor([[[[1, 1], [0, 0]]], [[[0, 0], [0, 0]]]])
     assert defined_dice(logits, classes) == [0.5]
+
+
+@pytest.fixture(scope="module")
+def volumes() -> Patches:
+    random = np.random.default_rng(0)
+    pairs = []
+    for _ in range(8):
+        classes = np.zeros((14, 20, 11 + random.integers(0, 8)), np.uint8)
+        place = random.integers(1, 6, 3)
+        classes[tuple(slice(start, start + 5) for start in place)] = 1
+        pairs.append(((2.0 * classes[None] + random.normal(size=(1, *classes.shape))).astype(np.float32), classes))
+    return Patches(lambda case: pairs[case], (8, 8, 8), 1, foreground_share=0.5, per_case=2)
+
+
+def fit_volumes(volumes: Patches, folder: Path, on_epoch: Callable[[EpochRecord], None]) -> FitResult:
+    torch.manual_seed(1)
+    return fit(
+        UNet(1, 2, dimensions=3, width=4, depth=2, deep_supervision=1, dropout=(0.1,)),
+        create("dice_cross_entropy"),
+        volumes,
+        train=range(6),
+        validation=range(6, 8),
+        settings=TrainingConfig(epochs=4, batch_size=3, learning_rate=0.01, precision="float32"),
+        seed=3,
+        folder=folder,
+        on_epoch=on_epoch,
+    )
+
+
+def test_training_on_patches_learns_and_goes_on_exactly(volumes: Patches, tmp_path: Path) -> None:
+    undisturbed = fit_volumes(volumes, tmp_path / "a", lambda _record: None)
+    history = pd.read_csv(tmp_path / "a" / "history.csv")
+    assert history["train_loss"].iloc[-1] < history["train_loss"].iloc[0]
+    assert history["validation_dice"].notna().all()
+
+    def kill(record: EpochRecord) -> None:
+        if record.epoch == 1:
+            raise Killed
+
+    with pytest.raises(Killed):
+        fit_volumes(volumes, tmp_path / "b", kill)
+    assert same(undisturbed, fit_volumes(volumes, tmp_path / "b", lambda _record: None))
+
+
+@pytest.mark.parametrize("size", [(5, 9, 4), (8, 8, 8), (17, 8, 12)])
+def test_tiles_put_every_voxel_where_it_was(size: tuple[int, ...]) -> None:
+    image = torch.randn(1, 2, *size)
+    assert torch.equal(by_tiles(lambda part: 3 * part, image, (8, 8, 8)), 3 * image)

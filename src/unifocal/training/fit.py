@@ -17,7 +17,8 @@ from unifocal.augmentation import standard
 from unifocal.config.schema import TrainingConfig
 from unifocal.training.callbacks import EpochRecord, Keeper, StepSeed
 from unifocal.training.module import DivergedError, SegmentationModule
-from unifocal.training.samples import Samples, ShuffledCases, TrainingSamples, ValidationSamples
+from unifocal.training.patches import Patches
+from unifocal.training.samples import Cases, ShuffledCases, TrainingSamples, ValidationSamples
 
 __all__ = ["DivergedError", "FitResult", "choose_precision", "fit"]
 
@@ -44,7 +45,7 @@ class FitResult:
 def fit(
     network: nn.Module,
     loss: nn.Module,
-    samples: Samples,
+    samples: Cases,
     *,
     train: Sequence[int],
     validation: Sequence[int],
@@ -58,7 +59,8 @@ def fit(
     Args:
         network: With its initial weights.
         loss: Called as `loss(logits, target)`.
-        samples: All prepared cases.
+        samples: All prepared cases; `Patches` where training draws patches from volumes, which are then validated
+            whole, tile by tile.
         train: Indices of the training cases.
         validation: Indices of the validation cases.
         settings: Optimiser, schedule, epochs.
@@ -79,7 +81,8 @@ def fit(
         on_epoch=on_epoch,
     )
     layout = torch.channels_last if len(samples.shape) == 3 else torch.channels_last_3d
-    module = SegmentationModule(network.to(memory_format=layout), loss, settings)  # type: ignore[call-overload]
+    tile = samples.size if isinstance(samples, Patches) else None
+    module = SegmentationModule(network.to(memory_format=layout), loss, settings, tile)  # type: ignore[call-overload]
     state = _readable_state(keeper.state_file)
     if state is not None:
         keeper.load_state_dict(state["callbacks"][keeper.state_key])
@@ -112,7 +115,7 @@ def choose_precision(name: str) -> str:
 def _train(
     module: SegmentationModule,
     keeper: Keeper,
-    samples: Samples,
+    samples: Cases,
     train: Sequence[int],
     validation: Sequence[int],
     settings: TrainingConfig,
@@ -124,10 +127,11 @@ def _train(
     batches: DataLoader[Any] = DataLoader(
         TrainingSamples(samples, augment, seed),
         batch_size=settings.batch_size,
-        sampler=ShuffledCases(train, seed),
+        sampler=ShuffledCases(train, seed, samples.per_case),
     )
     validation_batches: DataLoader[Any] = DataLoader(
-        ValidationSamples(samples, validation), batch_size=settings.batch_size
+        ValidationSamples(samples, validation),
+        batch_size=1 if isinstance(samples, Patches) else settings.batch_size,
     )
     for name in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.ERROR)

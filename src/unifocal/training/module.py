@@ -1,7 +1,8 @@
 """The Lightning module: logits, loss, and what is measured on the validation part."""
 
+import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import torch
@@ -9,6 +10,7 @@ from lightning.pytorch import LightningModule
 from torch import Tensor, nn
 
 from unifocal.config.schema import TrainingConfig
+from unifocal.losses import DeepSupervisionLoss
 from unifocal.problems import WorkFailedError
 
 
@@ -23,30 +25,38 @@ class SegmentationModule(LightningModule):
         network: Maps (N, channels, *spatial) to logits (N, outputs, *spatial).
         loss: Called as `loss(logits, target)`, returns a scalar.
         settings: Optimiser and learning rate.
+        tile: (*spatial) of the pieces in which validation cases go through the network; None: whole.
     """
 
-    def __init__(self, network: nn.Module, loss: nn.Module, settings: TrainingConfig) -> None:
+    def __init__(
+        self, network: nn.Module, loss: nn.Module, settings: TrainingConfig, tile: Sequence[int] | None = None
+    ) -> None:
         super().__init__()
         self.network = network
         self.loss = loss
+        self.deep_loss = DeepSupervisionLoss(loss)
         self.settings = settings
+        self.tile = tile
         self.train_loss = WeightedMean()
         self.validation_loss = WeightedMean()
         self.validation_dice = WeightedMean()
 
-    def forward(self, image: Tensor) -> Tensor:
-        """Logits of images."""
-        logits: Tensor = self.network(image)
-        return logits
+    def forward(self, image: Tensor) -> Any:
+        """Logits of images; a list of them, fine to coarse, from a deeply supervised network in training mode."""
+        return self.network(image)
 
-    def compute_loss(self, logits: Tensor, classes: Tensor) -> Tensor:
+    def compute_loss(self, logits: Tensor | Sequence[Tensor], classes: Tensor) -> Tensor:
         """The loss in float32, whatever the autocast precision.
 
         Raises:
             DivergedError: If it is not finite.
         """
-        with torch.autocast(logits.device.type, enabled=False):
-            value: Tensor = self.loss(logits.float(), target_for(self.loss, logits, classes))
+        with torch.autocast(classes.device.type, enabled=False):
+            if isinstance(logits, Tensor):
+                value: Tensor = self.loss(logits.float(), target_for(self.loss, logits, classes))
+            else:
+                target = target_for(self.loss, logits[0], classes)
+                value = self.deep_loss([each.float() for each in logits], target)
         if not math.isfinite(value.item()):
             message = f"the loss became {value.item()} in epoch {self.current_epoch}"
             raise DivergedError(message)
@@ -62,10 +72,16 @@ class SegmentationModule(LightningModule):
     def validation_step(self, batch: tuple[Tensor, Tensor], _batch_index: int) -> None:
         """Loss and Dice of one batch of validation cases."""
         image, classes = batch
-        logits = self(_channels_last(image))
+        logits = self._validate(_channels_last(image))
         self.validation_loss.add(self.compute_loss(logits, classes).item(), len(image))
         for dice in defined_dice(logits, classes):
             self.validation_dice.add(dice, 1)
+
+    def _validate(self, image: Tensor) -> Tensor:
+        if self.tile is None:
+            logits: Tensor = self(image)
+            return logits
+        return by_tiles(self, image, self.tile)
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """The optimiser; the learning rate is lowered by a callback, whose state is saved with the epoch's."""
@@ -82,6 +98,35 @@ class SegmentationModule(LightningModule):
         kind: Any = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[s.optimizer]
         optimizer: torch.optim.Optimizer = kind(parameters, lr=s.learning_rate, weight_decay=s.weight_decay)
         return optimizer
+
+
+def by_tiles(network: Callable[[Tensor], Tensor], image: Tensor, tile: Sequence[int]) -> Tensor:
+    """Logits of an image larger than what the network takes at once, from tiles that do not overlap but at the end.
+
+    Args:
+        network: Maps (1, channels, *tile) to logits of the same size.
+        image: (1, channels, *spatial); where it is smaller than a tile, zeros go around it.
+        tile: Elements of a tile along each axis.
+    """
+    spatial = image.shape[2:]
+    margins = [max(0, length - extent) for extent, length in zip(spatial, tile, strict=True)]
+    around = [(margin // 2, margin - margin // 2) for margin in margins]
+    padded = nn.functional.pad(image, [amount for pair in reversed(around) for amount in pair])
+    starts = [
+        [min(start, extent - length) for start in range(0, extent, length)]
+        for extent, length in zip(padded.shape[2:], tile, strict=True)
+    ]
+    logits: Tensor | None = None
+    for place in itertools.product(*starts):
+        window: tuple[Any, ...] = (..., *(slice(start, start + length) for start, length in zip(place, tile, strict=True)))
+        part = network(padded[window])
+        if logits is None:
+            logits = part.new_empty((*part.shape[:2], *padded.shape[2:]))
+        logits[window] = part
+    assert logits is not None
+    for axis, ((before, _), extent) in enumerate(zip(around, spatial, strict=True), start=2):
+        logits = logits.narrow(axis, before, extent)
+    return logits
 
 
 def target_for(loss: nn.Module, logits: Tensor, classes: Tensor) -> Tensor:
