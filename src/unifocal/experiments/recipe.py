@@ -51,6 +51,7 @@ class Recipe:
             labels=None if case.mask is None else class_indices(self.truth(), self.labels),
             spacing_mm=case.spacing_mm or scan.spacing_mm,
             inside=view,
+            affine=scan.affine,
         )
         prepared = self.pipeline.apply(sample, where=str(case.image))
         return PreparedCase(

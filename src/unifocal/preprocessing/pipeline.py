@@ -10,7 +10,7 @@ from typing import Any
 
 from unifocal.preprocessing.sample import Sample
 from unifocal.preprocessing.step import Step
-from unifocal.preprocessing.steps_geometry import CropForeground, Pad, Resample, Resize
+from unifocal.preprocessing.steps_geometry import CropForeground, Orient, Pad, Resample, Resize
 from unifocal.preprocessing.steps_intensity import BiasCorrection, MinMax, Percentile, Unit, Window, ZScore
 from unifocal.preprocessing.steps_region import Channels, FieldOfView, SkullStrip
 from unifocal.problems import InputError, Problem, raise_if_any
@@ -21,6 +21,7 @@ STEPS: Mapping[str, type[Step]] = {
     "field_of_view": FieldOfView,
     "bias_correction": BiasCorrection,
     "window": Window,
+    "orient": Orient,
     "resample": Resample,
     "crop_foreground": CropForeground,
     "resize": Resize,

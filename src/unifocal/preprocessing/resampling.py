@@ -113,11 +113,27 @@ def restore(
         axes = len(record.after)
         if result.shape[-axes:] != record.after or result.ndim not in (axes, axes + 1):
             raise ValueError(f"values of shape {result.shape} do not lie on the grid {record.after}")
-        if record.kind == "frame":
+        if record.kind == "orient":
+            result = oriented_back(result, record)
+        elif record.kind == "frame":
             result = frame(result, [-first for first in record.start], record.before, fill)
         else:
             result = _sample(result, record.before, 1 if order == "linear" else 0)
     return result
+
+
+def oriented(values: NDArray[Any], order: Sequence[int], mirrored: Sequence[int]) -> NDArray[Any]:
+    """The trailing axes in another order, some of them mirrored; see `GeometryRecord`. (..., *spatial), a view."""
+    leading = values.ndim - len(order)
+    turned = values.transpose([*range(leading), *(leading + axis for axis in order)])
+    return np.asarray(np.flip(turned, tuple(leading + axis for axis in mirrored)))
+
+
+def oriented_back(values: NDArray[Any], record: GeometryRecord) -> NDArray[Any]:
+    """What `oriented` undone gives. (..., *spatial), a view."""
+    leading = values.ndim - len(record.order)
+    turned = np.asarray(np.flip(values, tuple(leading + axis for axis in record.mirrored)))
+    return turned.transpose([*range(leading), *(leading + int(axis) for axis in np.argsort(record.order))])
 
 
 def _sample(values: NDArray[Any], size: tuple[int, ...], order: Literal[0, 1]) -> NDArray[Any]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from unifocal.preprocessing.resampling import frame, resize_image, resize_labels
+from unifocal.preprocessing.resampling import frame, oriented, resize_image, resize_labels
 from unifocal.preprocessing.sample import GeometryRecord, Sample
 from unifocal.preprocessing.step import Step, choice, per_axis, whole
 from unifocal.problems import bad_input
@@ -86,6 +86,45 @@ class Pad(Step):
         size = tuple(-(-n // self.multiple) * self.multiple for n in least)
         start = tuple(-((to - of) // 2) for to, of in zip(size, sample.spatial, strict=True))
         return _framed(sample, start, size, minimum=self.fill == "minimum")
+
+
+@dataclass(frozen=True)
+class Orient(Step):
+    """The same anatomical axes for every volume, however its scanner laid them down; no resampling."""
+
+    title = (
+        "turn and mirror the axes to inferior-superior, posterior-anterior, left-right, as near as their grid allows"
+    )
+    source = "the RAS+ convention of NIfTI"
+
+    def apply(self, sample: Sample) -> Sample:
+        """The volume in the common order; as it is where it is no volume or nothing says how it lies."""
+        if sample.affine is None or len(sample.spatial) != 3:
+            return sample
+        from nibabel.orientations import io_orientation
+
+        before = tuple(record for record in sample.geometry if record.kind == "orient")
+        if before:
+            return sample
+        # Per axis of the array, the world axis (x, y, z) that it runs along, and whether forwards.
+        found = io_orientation(sample.affine)
+        along = [int(axis) for axis in found[:, 0]]
+        order = tuple(along.index(world) for world in (2, 1, 0))
+        mirrored = tuple(new for new, old in enumerate(order) if found[old, 1] < 0)
+        if order == (0, 1, 2) and not mirrored:
+            return sample
+        spacing = sample.spacing_mm
+        record = GeometryRecord(
+            "orient", sample.spatial, tuple(sample.spatial[axis] for axis in order), (), order, mirrored
+        )
+        return replace(
+            sample,
+            image=np.ascontiguousarray(oriented(sample.image, order, mirrored)),
+            labels=None if sample.labels is None else oriented(sample.labels, order, mirrored),
+            spacing_mm=None if spacing is None else tuple(spacing[axis] for axis in order),
+            inside=None if sample.inside is None else oriented(sample.inside, order, mirrored),
+            geometry=(*sample.geometry, record),
+        )
 
 
 @dataclass(frozen=True)
