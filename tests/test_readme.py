@@ -30,6 +30,8 @@ def test_the_file_map_takes_about_five_words() -> None:
 
 def test_no_file_is_over_400_lines() -> None:
     files = [path for folder in ("src", "tests", "benchmarks") for path in (ROOT / folder).rglob("*.py")]
+    # Other people's packages, which a benchmark installs.
+    files = [path for path in files if not any(part.startswith(".") for part in path.relative_to(ROOT).parts)]
     assert {path.name: lines for path in files if (lines := len(path.read_text().splitlines())) > 400} == {}
 
 

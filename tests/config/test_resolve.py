@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from unifocal.config.resolve import resolve
-from unifocal.config.schema import LossConfig, StudyConfig, TrainConfig
+from unifocal.config.schema import EvaluateConfig, LossConfig, StudyConfig, TrainConfig
 from unifocal.config.values import parse_losses
 from unifocal.problems import InputError
 
@@ -112,3 +112,26 @@ def test_no_data_means_the_phantom() -> None:
 )
 def test_a_study_is_named_after_its_data(flags: dict[str, Path], out: str) -> None:
     assert resolve(StudyConfig, config=None, settings=[], flags=flags).out == Path(out)
+
+
+def evaluation(predictions: object) -> dict[str, Path]:
+    flags = {"truth": "t", "out": "o", "predictions": predictions}
+    return resolve(EvaluateConfig, config=None, settings=(), flags=flags).predictions
+
+
+def test_folders_of_predictions_have_names(tmp_path: Path) -> None:
+    odd = tmp_path / "x=y"
+    odd.mkdir()
+    assert evaluation(["a/masks", "b = 2=c/d"]) == {"masks": Path("a/masks"), "b": Path("2=c/d")}
+    assert evaluation([str(odd), f"named={odd}"]) == {"x=y": odd, "named": odd}
+    assert evaluation("runs/lr=0.1/masks") == {"masks": Path("runs/lr=0.1/masks")}
+    assert evaluation({"ours": "a", "theirs": "b"}) == {"ours": Path("a"), "theirs": Path("b")}
+    for wrong in (["a/m", "b/m"], [], {}, ["x=a", "x=b"]):
+        with pytest.raises(InputError, match="predictions"):
+            evaluation(wrong)
+
+
+@pytest.mark.parametrize("margin", ["0", "-1", "nan", "inf", "much"])
+def test_a_margin_is_a_number_above_zero(margin: str) -> None:
+    assert "margin" in problems(margin=margin)
+    assert study(margin="0.01").margin == 0.01

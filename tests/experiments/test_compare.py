@@ -85,6 +85,7 @@ def test_the_same_command_again_repeats_nothing(study: Path, phantom: Path, unif
     assert weights == {path: path.stat().st_mtime_ns for path in study.rglob("weights.pt")}
 
 
+@pytest.mark.usefixtures("no_report")
 def test_a_second_study_has_identical_scores(study: Path, phantom: Path, tmp_path: Path, unifocal: Call) -> None:
     assert unifocal("compare", "--data", phantom, "--out", tmp_path / "s", "--jobs", "1", *TINY)[0] == 0
     assert (tmp_path / "s" / "scores.csv").read_bytes() == (study / "scores.csv").read_bytes()
@@ -106,7 +107,8 @@ def test_killed_again_and_again_it_ends_with_the_same_scores(study: Path, phanto
         os.kill(process.pid, signal.SIGKILL)
         process.wait()
     assert subprocess.run(command, capture_output=True, check=False).returncode == 0
-    assert (tmp_path / "s" / "scores.csv").read_bytes() == (study / "scores.csv").read_bytes()
+    for name in ("scores.csv", "probabilities.csv.gz"):
+        assert (tmp_path / "s" / name).read_bytes() == (study / name).read_bytes()
 
 
 def test_another_study_in_the_folder_is_refused(study: Path, phantom: Path, unifocal: Call) -> None:
@@ -179,6 +181,7 @@ def test_several_labels_become_several_classes(tmp_path: Path, unifocal: Call) -
     assert scores.query("metric == 'area_truth' and label == 4")["value"].unique() == [13 * 8 * 0.5 * 0.25]
 
 
+@pytest.mark.usefixtures("no_report")
 def test_without_data_the_phantom_is_made_and_its_settings_count(tmp_path: Path, unifocal: Call) -> None:
     arguments = ("compare", "--out", tmp_path / "s", "--jobs", "1", *TINY, "--losses", "bce", "--epochs", "1")
     settings = ("--set", "data.phantom_patients=4")
@@ -245,6 +248,7 @@ def test_jobs_do_not_change_the_settings_that_scores_depend_on(phantom: Path, tm
     assert described[0] == described[1]
 
 
+@pytest.mark.usefixtures("no_report")
 @pytest.mark.parametrize("damage", [b"{}", b"[]", b'{"status": "done"}', b"\xff\xfe"])
 def test_a_damaged_record_means_an_unfinished_run(
     study: Path, phantom: Path, tmp_path: Path, unifocal: Call, damage: bytes
@@ -257,6 +261,7 @@ def test_a_damaged_record_means_an_unfinished_run(
     assert (tmp_path / "s" / "scores.csv").read_bytes() == (study / "scores.csv").read_bytes()
 
 
+@pytest.mark.usefixtures("no_report")
 def test_columns_called_like_ours_do_no_harm(phantom: Path, tmp_path: Path, unifocal: Call) -> None:
     shutil.copytree(phantom, tmp_path / "d")
     table = pd.read_csv(tmp_path / "d" / "cases.csv", dtype=str)

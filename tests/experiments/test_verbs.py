@@ -194,7 +194,6 @@ def test_ten_planted_faults_give_one_message_with_all_ten(phantom: Path, tmp_pat
         (("--losses", "focal(gamma=2,gamma=3)"), ["gamma twice"]),
         (("--seeds", "0,0"), ["seeds"]),
         (("--set", "metric=true_positives"), ["true_positives"]),
-        (("--set", "metric=brier"), ["brier"]),
     ],
 )
 def test_bad_settings_are_named_and_nothing_is_written(
@@ -256,8 +255,12 @@ def test_predict_and_evaluate_never_write_over_what_is_not_theirs(
     before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
     assert unifocal("predict", "--model", model, "--images", phantom / "images", "--out", tmp_path / "masks")[0] == 2
     shutil.copytree(phantom / "masks", tmp_path / "predicted")
+    before |= {path: path.read_bytes() for path in (tmp_path / "predicted").iterdir()}
     arguments = ("--truth", phantom / "masks", "--pred", tmp_path / "predicted")
-    assert unifocal("evaluate", *arguments, "--out", tmp_path / "study")[0] == 2
+    code, _, err = unifocal("evaluate", *arguments, "--out", tmp_path / "study")
+    assert code == 2
+    assert "holds a study" in err
+    assert unifocal("evaluate", *arguments, "--out", tmp_path / "masks")[0] == 2
     assert before == {path: path.read_bytes() for path in before}
 
 

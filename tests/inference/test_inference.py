@@ -8,7 +8,14 @@ import torch
 from PIL import Image
 from torch import nn
 
-from unifocal.inference import draw_overlay, predict_indices, write_mask, write_overlay
+from unifocal.inference import (
+    decide,
+    draw_overlay,
+    predict_indices,
+    predict_probabilities,
+    write_mask,
+    write_overlay,
+)
 from unifocal.preprocessing.sample import GeometryRecord
 
 
@@ -59,6 +66,26 @@ def test_what_was_cropped_away_is_background() -> None:
     expected = np.zeros((20, 30), np.uint8)
     expected[5:13, 10:18] = 1
     np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_probabilities_come_at_the_images_size_and_decide_the_mask(channels: int) -> None:
+    random = np.random.default_rng(channels)
+    logits = random.normal(0, 8, (channels, 64, 64)).astype(np.float32)
+    crop = GeometryRecord("frame", (90, 70), (64, 64), (10, 3))
+    for geometry in (resized((101, 77)), resized((20, 30)), (crop,), ()):
+        (found,) = predict_probabilities(Threshold(), iter([(logits, geometry)]), batch_size=1)
+        (indices,) = predict_indices(Threshold(), iter([(logits, geometry)]), batch_size=1)
+        assert found.dtype == np.float32
+        assert found.shape == (channels, *(geometry[0].before if geometry else (64, 64)))
+        assert 0 <= found.min() <= found.max() <= 1
+        np.testing.assert_array_equal(decide(found), indices)
+        if channels > 1:
+            np.testing.assert_allclose(found.sum(axis=0), 1, atol=1e-5)
+    (whole,) = predict_probabilities(Threshold(), iter([(logits, ())]), batch_size=1)
+    exact = np.exp(logits.astype(np.float64))
+    exact = exact / (1 + exact) if channels == 1 else exact / exact.sum(axis=0)
+    np.testing.assert_allclose(whole, exact, atol=1e-6)
 
 
 @pytest.mark.parametrize(("top", "mode"), [(3, np.uint8), (255, np.uint8), (300, np.uint16)])

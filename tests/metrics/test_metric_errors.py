@@ -44,3 +44,25 @@ HALF = np.full((2, 4, 4), 0.5)
 def test_refused(truth: Any, prediction: Any, options: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         score_case(truth, prediction, **options)
+
+
+def test_everything_wrong_is_named_at_once() -> None:
+    with pytest.raises(ValueError, match="expected") as caught:
+        score_case(MASK * 1.0, -MASK[:3], (1.0, -1.0, 2.0), [0], HALF, tolerance=-1.0)
+    lines = str(caught.value).splitlines()
+    wrong = [
+        "truth is of type float64",
+        "prediction holds the label -1",
+        "(4, 4), prediction (3, 4)",
+        "expected 2 numbers",
+        "numbers above 0",
+        "labels are [0]",
+        "tolerance is -1.0",
+    ]
+    assert all(text in line for text, line in zip(wrong, lines, strict=True)), lines
+
+
+def test_mistakes_of_the_probabilities_come_with_the_others() -> None:
+    with pytest.raises(ValueError, match="labels are") as caught:
+        score_case(MASK, MASK, labels=[1, 1], probabilities=HALF)
+    assert "expected (3, 4, 4)" in str(caught.value)

@@ -1,18 +1,18 @@
-"""Every score against oracles that share no code with the package."""
+"""Every score of a case against oracles that share no code with the package."""
 
 import math
 from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from hypothesis.extra import numpy as hnp
-from monai.metrics.confusion_matrix import compute_confusion_matrix_metric, get_confusion_matrix
+from metric_oracles import Case, by_metric, drawn_cases, elements, surface_by_brute_force
 from numpy.typing import NDArray
 from sklearn.metrics import (
     accuracy_score,
+    average_precision_score,
+    balanced_accuracy_score,
     brier_score_loss,
     f1_score,
     jaccard_score,
@@ -20,74 +20,16 @@ from sklearn.metrics import (
     recall_score,
 )
 
-from unifocal.metrics import METRICS, Score, score_case
+from unifocal.metrics import METRICS, score_case
 
 SURFACE = ("hausdorff", "hd95", "hd95_pooled", "assd", "nsd")
-quick = settings(max_examples=60, deadline=None)
-shapes = st.one_of(
-    st.tuples(st.integers(1, 9), st.integers(1, 9)),
-    st.tuples(st.integers(1, 5), st.integers(1, 5), st.integers(1, 5)),
-)
-
-
-@st.composite
-def drawn_cases(draw: st.DrawFn) -> tuple[NDArray[Any], NDArray[Any], tuple[float, ...]]:
-    shape = draw(shapes)
-    masks = hnp.arrays(np.uint8, shape, elements=st.integers(0, 2))
-    spacing = tuple(draw(st.floats(0.1, 5)) for _ in shape)
-    return draw(masks), draw(masks), spacing
-
-
-def by_metric(scores: list[Score], label: int) -> dict[str, Score]:
-    return {score.metric: score for score in scores if score.label == label}
-
-
-def oracle_boundary(mask: NDArray[Any]) -> list[tuple[int, ...]]:
-    found = []
-    for index in np.ndindex(mask.shape):
-        neighbours = []
-        for axis in range(mask.ndim):
-            for step in (-1, 1):
-                other = list(index)
-                other[axis] += step
-                inside = 0 <= other[axis] < mask.shape[axis]
-                neighbours.append(bool(inside and mask[tuple(other)]))
-        if mask[index] and not all(neighbours):
-            found.append(index)
-    return found
-
-
-def oracle_percentile(values: list[float]) -> float:
-    ordered = sorted(values)
-    place = 0.95 * (len(ordered) - 1)
-    low = math.floor(place)
-    high = min(low + 1, len(ordered) - 1)
-    return ordered[low] + (place - low) * (ordered[high] - ordered[low])
-
-
-def oracle_surface(
-    truth: NDArray[Any], prediction: NDArray[Any], spacing: tuple[float, ...], tolerance: float
-) -> dict[str, float]:
-    points = [
-        [tuple(i * s for i, s in zip(index, spacing, strict=True)) for index in oracle_boundary(mask)]
-        for mask in (truth, prediction)
-    ]
-    forward = [min(math.dist(a, b) for b in points[1]) for a in points[0]]
-    back = [min(math.dist(a, b) for a in points[0]) for b in points[1]]
-    both = forward + back
-    return {
-        "hausdorff": max(both),
-        "hd95": max(oracle_percentile(forward), oracle_percentile(back)),
-        "hd95_pooled": oracle_percentile(both),
-        "assd": sum(both) / len(both),
-        "nsd": sum(d <= tolerance + 1e-9 for d in both) / len(both),
-    }
+quick = settings(max_examples=60)
 
 
 @given(drawn_cases())
 @quick
 def test_surface_metrics_match_brute_force(
-    case: tuple[NDArray[Any], NDArray[Any], tuple[float, ...]],
+    case: Case,
 ) -> None:
     truth, prediction, spacing = case
     scores = score_case(truth, prediction, spacing, labels=[1, 2], tolerance=1.5)
@@ -96,7 +38,7 @@ def test_surface_metrics_match_brute_force(
         if not (masks[0].any() and masks[1].any()):
             continue
         got = by_metric(scores, label)
-        for name, value in oracle_surface(*masks, spacing, 1.5).items():
+        for name, value in surface_by_brute_force(*masks, spacing, 1.5).items():
             assert got[name].value == pytest.approx(value, rel=1e-9, abs=1e-12)
             assert got[name].reason == ""
 
@@ -104,7 +46,7 @@ def test_surface_metrics_match_brute_force(
 @given(drawn_cases())
 @quick
 def test_overlap_matches_scikit_learn(
-    case: tuple[NDArray[Any], NDArray[Any], tuple[float, ...]],
+    case: Case,
 ) -> None:
     truth, prediction, spacing = case
     got = by_metric(score_case(truth, prediction, spacing, labels=[2]), 2)
@@ -120,11 +62,8 @@ def test_overlap_matches_scikit_learn(
         assert got["recall"].value == pytest.approx(recall_score(t, p, zero_division=0))
     if not t.all():
         assert got["specificity"].value == pytest.approx(recall_score(~t, ~p, zero_division=0))
-    element = math.prod(spacing)
-    kind, unit = ("area", "mm2") if truth.ndim == 2 else ("volume", "mm3")
-    assert got[f"{kind}_truth"].value == pytest.approx(t.sum() * element)
-    assert got[f"{kind}_prediction"].value == pytest.approx(p.sum() * element)
-    assert got[f"{kind}_truth"].unit == unit
+    if t.any() and not t.all():
+        assert got["balanced_accuracy"].value == pytest.approx(balanced_accuracy_score(t, p))
     counts = [f"{a}_{b}" for a in ("true", "false") for b in ("positives", "negatives")]
     assert sum(got[name].value or 0 for name in counts) == truth.size
     assert got["true_positives"].value == np.sum(t & p)
@@ -132,20 +71,10 @@ def test_overlap_matches_scikit_learn(
     assert got["false_negatives"].value == np.sum(t & ~p)
 
 
-def test_specificity_and_recall_match_monai() -> None:
-    rng = np.random.default_rng(1)
-    truth, prediction = rng.integers(0, 2, (2, 12, 7))
-    got = by_metric(score_case(truth, prediction), 1)
-    matrix = get_confusion_matrix(torch.tensor(prediction)[None, None], torch.tensor(truth)[None, None])
-    for name in ("specificity", "recall", "precision", "accuracy"):
-        oracle = float(compute_confusion_matrix_metric(name, matrix))
-        assert got[name].value == pytest.approx(oracle, rel=1e-6)
-
-
 @given(drawn_cases())
 @quick
 def test_exchanging_the_masks_exchanges_precision_and_recall(
-    case: tuple[NDArray[Any], NDArray[Any], tuple[float, ...]],
+    case: Case,
 ) -> None:
     truth, prediction, spacing = case
     one = by_metric(score_case(truth, prediction, spacing, labels=[1]), 1)
@@ -155,14 +84,18 @@ def test_exchanging_the_masks_exchanges_precision_and_recall(
             assert two[name].value is None
         else:
             assert one[name].value == pytest.approx(two[name].value)
+    kind = "area" if truth.ndim == 2 else "volume"
+    assert one[f"{kind}_difference"].value == -(two[f"{kind}_difference"].value or 0)
     if (truth == 1).any() and (prediction == 1).any():
         assert one["precision"].value == two["recall"].value
+        assert one["lesion_precision"].value == pytest.approx(two["lesion_recall"].value)
+        assert one["lesion_f1"].value == pytest.approx(two["lesion_f1"].value)
 
 
 @given(drawn_cases())
 @quick
 def test_a_perfect_prediction_and_the_spacing_that_scales(
-    case: tuple[NDArray[Any], NDArray[Any], tuple[float, ...]],
+    case: Case,
 ) -> None:
     truth, prediction, spacing = case
     for score in score_case(truth, truth, spacing):
@@ -176,23 +109,6 @@ def test_a_perfect_prediction_and_the_spacing_that_scales(
             assert b.value == pytest.approx(2 * (a.value or 0))
         elif a.metric != "nsd" and a.unit in {"", "px"}:
             assert a.value == b.value
-
-
-@given(drawn_cases())
-@quick
-def test_values_stay_in_their_range_and_undefined_ones_give_a_reason(
-    case: tuple[NDArray[Any], NDArray[Any], tuple[float, ...]],
-) -> None:
-    truth, prediction, spacing = case
-    scores = score_case(truth, prediction, spacing, labels=[1, 2, 7])
-    assert len({(score.label, score.metric) for score in scores}) == len(scores)
-    for score in scores:
-        low, high = METRICS[score.metric].range
-        if score.value is None:
-            assert score.reason
-        else:
-            assert low <= score.value <= high + 1e-12
-            assert math.isfinite(score.value)
 
 
 def test_hd95_differs_from_the_pooled_percentile() -> None:
@@ -235,3 +151,114 @@ def test_brier_matches_scikit_learn_for_every_label() -> None:
     alone = score_case(truth, truth, labels=[2], probabilities=probabilities[2:])
     assert by_metric(alone, 2)["brier"] == by_metric(scores, 2)["brier"]
     assert "brier" not in by_metric(score_case(truth, truth, labels=[1]), 1)
+
+
+@given(drawn_cases())
+@quick
+def test_overlap_and_sizes_follow_from_sets(case: Case) -> None:
+    truth, prediction, spacing = case
+    got = by_metric(score_case(truth, prediction, spacing, labels=[1]), 1)
+    t, p, everywhere = elements(truth == 1), elements(prediction == 1), elements(truth >= 0)
+    kind, unit, element = (
+        ("area", "mm2", math.prod(spacing)) if truth.ndim == 2 else ("volume", "ml", math.prod(spacing) / 1000)
+    )
+    sizes = {"truth": len(t), "prediction": len(p), "difference": len(p) - len(t)}
+    for name, size in sizes.items():
+        assert got[f"{kind}_{name}"].value == pytest.approx(size * element)
+        assert got[f"{kind}_{name}"].unit == unit
+    if t:
+        assert got["relative_size_error"].value == pytest.approx(abs(len(p) - len(t)) / len(t))
+    if t and p:
+        assert got["volumetric_similarity"].value == pytest.approx(1 - abs(len(p) - len(t)) / (len(p) + len(t)))
+    if t and everywhere - t:
+        right = len(t & p) / len(t) + len(everywhere - t - p) / len(everywhere - t)
+        assert got["balanced_accuracy"].value == pytest.approx(right / 2)
+
+
+def test_average_precision_matches_scikit_learn() -> None:
+    rng = np.random.default_rng(7)
+    truth = rng.integers(0, 3, (9, 8))
+    probabilities = rng.dirichlet(np.ones(3), (9, 8)).transpose(2, 0, 1).round(1)
+    scores = score_case(truth, probabilities.argmax(0), labels=[2, 1], probabilities=probabilities[[0, 2, 1]])
+    for label in (1, 2):
+        oracle = average_precision_score((truth == label).ravel(), probabilities[label].ravel())
+        assert by_metric(scores, label)["average_precision"].value == pytest.approx(oracle)
+        assert 0 < (by_metric(scores, label)["ece"].value or 0) < 1
+
+
+def arrangements(mask: NDArray[Any]) -> dict[str, NDArray[Any]]:
+    spread = np.zeros(tuple(2 * n for n in mask.shape), mask.dtype)
+    every_other = (slice(None, None, 2),) * mask.ndim
+    spread[every_other] = mask
+    fixed = mask.copy()
+    fixed.flags.writeable = False
+    return {
+        "every other element": spread[every_other],
+        "backwards": mask[::-1].copy()[::-1],
+        "columns first": np.asfortranarray(mask),
+        "read-only": fixed,
+        "big-endian": mask.astype(">i2"),
+        **{
+            kind: mask.astype(kind)
+            for kind in ("int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64")
+        },
+    }
+
+
+@pytest.mark.parametrize("shape", [(13, 11), (7, 8, 6)])
+def test_how_masks_lie_in_memory_does_not_matter(shape: tuple[int, ...]) -> None:
+    rng = np.random.default_rng(5)
+    truth, prediction = rng.integers(0, 3, (2, *shape))
+    expected = score_case(truth, prediction, (0.7, 1.1, 2.0)[: len(shape)])
+    predictions = arrangements(prediction)
+    for name, arranged in arrangements(truth).items():
+        before = arranged.copy()
+        assert score_case(arranged, predictions[name], (0.7, 1.1, 2.0)[: len(shape)]) == expected, name
+        assert score_case(arranged, prediction, (0.7, 1.1, 2.0)[: len(shape)]) == expected, name
+        assert (arranged == before).all()
+
+
+@given(drawn_cases(), st.data())
+@quick
+def test_axes_flips_and_margins(case: Case, data: st.DataObject) -> None:
+    """Only true negatives, and what follows from them, see how much background there is."""
+    truth, prediction, spacing = case
+    axes = data.draw(st.permutations(range(truth.ndim)))
+    moved = [np.flip(mask.transpose(axes), 0) for mask in (truth, prediction)]
+    expected = score_case(truth, prediction, spacing)
+    turned = score_case(*moved, [spacing[axis] for axis in axes])
+    padded = score_case(np.pad(truth, 2), np.pad(prediction, 2), spacing)
+    free = {"specificity", "accuracy", "balanced_accuracy", "true_negatives"}
+    for one, other, wider in zip(expected, turned, padded, strict=True):
+        assert (one.label, one.metric, one.unit, one.reason) == (other.label, other.metric, other.unit, other.reason)
+        if one.value is None:
+            assert other.value is None
+            continue
+        assert one.value == pytest.approx(other.value, rel=1e-12, abs=1e-12)
+        if one.metric not in free and "diagonal" not in one.reason:
+            assert one.value == pytest.approx(wider.value, rel=1e-12, abs=1e-12)
+
+
+@given(drawn_cases(largest_label=5))
+@quick
+def test_labels_do_not_see_each_other(case: Case) -> None:
+    truth, prediction, spacing = case
+    together = score_case(truth, prediction, spacing, labels=range(1, 7))
+    for label in range(1, 7):
+        alone = score_case(truth == label, prediction == label, spacing, labels=[1])
+        assert [(s.metric, s.value, s.reason) for s in by_metric(together, label).values()] == [
+            (s.metric, s.value, s.reason) for s in alone
+        ]
+
+
+@pytest.mark.parametrize("label", [3, 70_000, 2**40])
+def test_labels_may_be_large(label: int) -> None:
+    truth, prediction = np.zeros((2, 6, 5), np.int64)
+    truth[1:4, 1:3] = label
+    prediction[2:5, 1:4] = label
+    prediction[0, 0] = 7
+    expected = score_case(truth == label, prediction == label, labels=[1])
+    found = score_case(truth, prediction)
+    assert {score.label for score in found} == {7, label}
+    assert [s.value for s in by_metric(found, label).values()] == [s.value for s in expected]
+    assert [s.value for s in score_case(truth, prediction, labels=[label])] == [s.value for s in expected]

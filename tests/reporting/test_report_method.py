@@ -11,11 +11,13 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from sample_scores import Sample, write_sample
 from synthetic_study import Study
 
 from unifocal.preprocessing.pipeline import STEPS, Pipeline
 from unifocal.reporting.cautions import cautions
 from unifocal.reporting.method import method_passages
+from unifocal.reporting.method_statistics import statistics_passage
 from unifocal.reporting.page import facts, ranking
 from unifocal.reporting.selection import choose_cases
 from unifocal.reporting.study import StudyView, read_study
@@ -81,7 +83,8 @@ def test_every_step_there_is_can_be_told(shared_study: Study) -> None:
     declared = [
         {"skull_strip": {"method": "improved"}}, "field_of_view", "bias_correction",
         {"window": {"low": -79, "high": 304}},
-        {"resample": {"spacing_mm": [3.22, 1.62, 1.62]}}, {"crop_foreground": {"margin": 2}}, {"pad": {"multiple": 16}},
+        "orient", {"resample": {"spacing_mm": [3.22, 1.62, 1.62]}},
+        {"crop_foreground": {"margin": 2}}, {"pad": {"multiple": 16}},
         {"resize": {"size": [80, 160, 160]}}, "z_score", "min_max", "percentile", "unit",
     ]  # fmt: skip
     settings = _settings(shared_study)
@@ -129,7 +132,7 @@ def test_without_settings_nothing_is_invented(shared_study: Study) -> None:
     words = _words(shared_study, {})
     for invented in ("U-Net", "Adam", "epoch", "resized", "augmented", "initial weights", "No patient stood"):
         assert invented not in words
-    assert "Wilcoxon signed-rank" in words
+    assert shared_study.analysis.verdict.test in words
 
 
 def test_losses_are_listed_with_what_the_study_says_of_them(shared_study: Study) -> None:
@@ -140,9 +143,12 @@ def test_losses_are_listed_with_what_the_study_says_of_them(shared_study: Study)
     assert "gamma = 0.2" in words
 
 
-def test_a_whole_study_gets_no_caution_and_a_doubtful_one_does(shared_study: Study) -> None:
+def test_a_whole_study_is_cautioned_of_its_one_seed_alone_and_a_doubtful_one_of_more(shared_study: Study) -> None:
     view = read_study(shared_study.folder)
-    assert cautions(view, shared_study.analysis) == []
+    (words,) = cautions(view, shared_study.analysis)
+    assert "trained once" in words
+    twice = pd.concat([view.scores, view.scores.assign(seed=1)])
+    assert cautions(replace(view, scores=twice), shared_study.analysis) == []
     settings = _settings(shared_study)
     settings["split"]["by"] = "image"
     settings["data"]["patients_known"] = False
@@ -159,10 +165,65 @@ def test_runs_that_were_best_at_their_end_are_a_caution(shared_study: Study) -> 
     late = tuple(replace(run, best_epoch=11 if run.loss == "bce" and run.fold < 2 else 3) for run in view.runs)
     settings = _settings(shared_study)
     settings["config"]["training"]["epochs"] = 12
-    (words,) = cautions(replace(view, runs=late, settings=settings), shared_study.analysis)
+    words, _ = cautions(replace(view, runs=late, settings=settings), shared_study.analysis)
     assert "bce: 2 of 3 runs" in words
     settings["config"]["training"]["epochs"] = 100
-    assert cautions(replace(view, runs=late, settings=settings), shared_study.analysis) == []
+    assert len(cautions(replace(view, runs=late, settings=settings), shared_study.analysis)) == 1
+
+
+def test_undefined_scores_are_a_caution_with_their_reasons(tmp_path: Path) -> None:
+    study, analysis = write_sample(tmp_path, Sample(patients=8, empty=2, seeds=2))
+    (words,) = cautions(study, analysis)
+    assert "24 scores of the main metric could not be defined" in words
+    assert "neither mask holds the label (24)" in words
+
+
+def test_a_loss_without_scores_and_unequal_cases_are_cautions(tmp_path: Path) -> None:
+    study, analysis = write_sample(tmp_path, Sample(patients=8, seeds=2))
+    fewer = study.scores[(study.scores["loss"] != "focal") | (study.scores["patient"] != "P000")]
+    assert any("same cases" in words for words in cautions(replace(study, scores=fewer), analysis))
+    scores = study.scores.assign(value=study.scores["value"].mask(study.scores["loss"] == "focal"))
+    assert any("not ranked: focal." in words for words in cautions(replace(study, scores=scores), analysis))
+
+
+def test_an_evaluation_is_told_as_one(tmp_path: Path) -> None:
+    settings = {"kind": "evaluation", "predictions": {"bce": {"folder": "masks/a"}, "focal": {"folder": "masks/b"}}}
+    study, analysis = write_sample(tmp_path, Sample(patients=3, folds=1, settings=settings))
+    words = " ".join(f"{p.title} {p.text} {p.entries}" for p in method_passages(study, analysis))
+    assert "masks of masks/a" in words
+    assert "Every pair of methods" in words
+    for foreign in ("loss", "fold", "trained once", "validation"):
+        assert foreign not in words.replace("unified_focal", "").replace("Focal loss", "")
+    said = " ".join(cautions(study, analysis))
+    assert "Only 3 patients" in said
+    assert "fold" not in said
+    assert "trained" not in said
+
+
+def test_the_statistics_name_the_test_its_reason_and_the_margin(tmp_path: Path) -> None:
+    study, analysis = write_sample(tmp_path, Sample(patients=9, seeds=2))
+    words = statistics_passage(study, analysis)
+    assert analysis.verdict.test in words
+    assert analysis.verdict.why.rstrip(".")[1:] in words
+    assert "within ±0.02" in words
+    assert "Friedman" in words
+    assert "Nemenyi" in words
+    assert "signed-rank" in words
+    assert "300 resamples" in words
+    assert "trained once" not in words
+    wider = replace(analysis, verdict=replace(analysis.verdict, margin=0.05))
+    assert "within ±0.05" in statistics_passage(study, wider)
+    assert "±" not in statistics_passage(
+        study, replace(analysis, verdict=replace(analysis.verdict, margin=float("nan")))
+    )
+
+
+def test_one_loss_and_one_patient_are_told_no_tests(tmp_path: Path) -> None:
+    study, analysis = write_sample(tmp_path, Sample(("bce",), patients=1, folds=1))
+    words = statistics_passage(study, analysis)
+    assert "no interval" in words
+    for absent in ("Holm", "Friedman", "equivalent", "practically", "compared"):
+        assert absent not in words
 
 
 def test_the_ranking_places_means_between_their_bounds(shared_study: Study) -> None:

@@ -1,5 +1,7 @@
 """The page as a whole: complete, self-contained, well formed, honest about what is missing."""
 
+import base64
+import hashlib
 import json
 import re
 import shutil
@@ -11,24 +13,27 @@ import numpy as np
 import pytest
 from synthetic_study import Study
 
+from unifocal.metrics import METRICS
 from unifocal.problems import InputError
 from unifocal.reporting import write_report
-from unifocal.reporting.drawings import case_panels
+from unifocal.reporting.drawings import FIGURE_NAMES, case_panels
 from unifocal.reporting.files import write_whole
 from unifocal.reporting.page import render
+from unifocal.reporting.sections import TABLE_NAMES
 from unifocal.reporting.study import read_study
 
 VOID = {"meta", "link", "br", "img", "wbr", "hr", "input"}
 
 
 class Reader(HTMLParser):
-    """Collects text, tags and addresses; fails on tags that do not nest."""
+    """Collects text, tags, addresses and scripts; fails on tags that do not nest."""
 
     def __init__(self, page: str) -> None:
         super().__init__()
         self.stack: list[str] = []
         self.tags: list[tuple[str, dict[str, str | None]]] = []
         self.texts: list[str] = []
+        self.scripts: list[str] = []
         self.feed(page)
         self.close()
         assert self.stack == []
@@ -45,7 +50,10 @@ class Reader(HTMLParser):
         assert self.stack.pop() == tag
 
     def handle_data(self, data: str) -> None:
-        self.texts.append(data)
+        if self.stack and self.stack[-1] == "script":
+            self.scripts.append(data)
+        elif not self.stack or self.stack[-1] != "style":
+            self.texts.append(data)
 
     @property
     def text(self) -> str:
@@ -86,8 +94,30 @@ def test_the_page_loads_nothing(page: str) -> None:
 
 def test_the_sections_stand_in_order(page: str) -> None:
     sections = [attributes["id"] for tag, attributes in Reader(page).tags if tag == "section"]
-    order = ["verdict", "ranking", "metrics", "comparison", "figures", "precision-recall", "training", "cases"]
-    assert sections == [*order, "groups", "method", "record", "cite"]
+    order = ["verdict", "ranking", "metrics", "comparison", "agreement", "groups", "training", "cases", "examples"]
+    assert sections == [*order, "definitions", "method", "record", "cite"]
+    links = [attributes.get("href") for tag, attributes in Reader(page).tags if tag == "a"]
+    assert [name for name in sections if f"#{name}" not in links] == []
+
+
+def test_only_the_pages_own_script_may_run(page: str) -> None:
+    reader = Reader(page)
+    kinds = [attributes.get("type") for tag, attributes in reader.tags if tag == "script"]
+    assert kinds[0] is None
+    assert set(kinds[1:]) == {"application/json"}
+    (policy,) = [str(a["content"]) for _, a in reader.tags if a.get("http-equiv") == "Content-Security-Policy"]
+    digest = base64.b64encode(hashlib.sha256(reader.scripts[0].encode()).digest()).decode()
+    assert f"script-src 'sha256-{digest}';" in policy
+    assert policy.startswith("default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src")
+
+
+def test_every_metric_that_is_named_is_defined(page: str, shared_study: Study) -> None:
+    tags = Reader(page).tags
+    defined = {str(a.get("id")).removeprefix("metric-") for _, a in tags if str(a.get("id")).startswith("metric-")}
+    assert set(shared_study.analysis.summary["metric"]) <= defined
+    linked = {str(a["href"]).removeprefix("#metric-") for _, a in tags if a.get("class") == "metric"}
+    judged = {name for name in set(shared_study.analysis.summary["metric"]) if METRICS[name].direction}
+    assert judged <= linked <= defined
 
 
 def test_verdict_and_explanation_are_said_word_for_word(page: str, shared_study: Study) -> None:
@@ -99,12 +129,14 @@ def test_verdict_and_explanation_are_said_word_for_word(page: str, shared_study:
 
 def test_all_files_are_there_and_none_is_left_over(shared_study: Study) -> None:
     folder = shared_study.folder
-    figures = {path.name for path in (folder / "figures").iterdir()}
-    names = ("distribution", "precision_recall", "training_curves", "cases")
-    assert figures == {f"{name}.{kind}" for name in names for kind in ("svg", "png")}
-    assert {path.name for path in (folder / "tables").iterdir()} == {
-        f"{name}.{kind}" for name in ("results", "comparison") for kind in ("md", "tex")
-    }
+    for part, kinds, least, known in (
+        ("figures", ("svg", "png"), {"distribution", "precision_recall", "training_curves", "cases"}, FIGURE_NAMES),
+        ("tables", ("md", "tex", "csv"), {"results", "comparison", "pooled"}, TABLE_NAMES),
+    ):
+        found = {path.name for path in (folder / part).iterdir()}
+        names = {name.partition(".")[0] for name in found}
+        assert found == {f"{name}.{kind}" for name in names for kind in kinds}
+        assert least <= names <= set(known)
     assert [path for path in folder.rglob(".*") if path.is_file()] == []
 
 
@@ -144,7 +176,8 @@ def test_hostile_names_stay_text(make_study: Callable[..., Study]) -> None:
     study.edit_settings(lambda settings: settings["data"].update(name=f"{evil} & co"))
     study.edit_settings(lambda settings: settings.update(command=f"unifocal </pre>{evil}"))
     reader = Reader(study.report())
-    assert not any(tag == "script" for tag, _ in reader.tags)
+    assert sum(tag == "script" and "type" not in attributes for tag, attributes in reader.tags) == 1
+    assert not any("<" in text for text in reader.scripts[1:])
     assert not any(name.startswith("on") for _, attributes in reader.tags for name in attributes)
     assert all((attributes.get("src") or "").startswith("data:") for tag, attributes in reader.tags if tag == "img")
     for words in (f"{evil} & co", names[0], evil, loss, "b&b"):

@@ -10,9 +10,21 @@ from synthetic_study import Study
 
 from unifocal.metrics import METRICS
 from unifocal.reporting.study import read_study
-from unifocal.reporting.table import Cell, Table, escape_latex, escape_markdown, to_latex, to_markdown
-from unifocal.reporting.tables import category_table, comparison_table, results_table
-from unifocal.reporting.wording import count, digits_for, enumeration, interval, number, p_value, signed
+from unifocal.reporting.table import Cell, Table, escape_markdown, to_markdown
+from unifocal.reporting.tables_results import category_table, results_table
+from unifocal.reporting.tables_tests import comparison_table
+from unifocal.reporting.wording import (
+    count,
+    digits_for,
+    enumeration,
+    interval,
+    number,
+    p_value,
+    plural,
+    share,
+    shortened,
+    signed,
+)
 from unifocal.statistics import Analysis
 
 
@@ -70,7 +82,10 @@ def test_a_comparison_shows_both_p_values_and_bold_below_the_level(shared_study:
         assert cells[2].text == p_value(row["p"])
         assert cells[3].text == p_value(row["p_adjusted"])
         assert cells[3].strong == (row["p_adjusted"] < 0.05)
-        assert int(cells[-1].text) == row["n_patients"]
+        shown = dict(zip(table.columns, cells, strict=True))
+        assert shown["p (rank sum)"].text == p_value(row["p_rank_sum"])
+        assert shown["p (sign)"].text == p_value(row["p_sign"])
+        assert int(shown["Patients"].text) == row["n_patients"]
 
 
 def test_groups_show_means_over_patients_not_over_images(shared_study: Study) -> None:
@@ -78,16 +93,16 @@ def test_groups_show_means_over_patients_not_over_images(shared_study: Study) ->
     table = category_table(study, shared_study.analysis, "class")
     scores = shared_study.scores()
     cases = pd.read_csv(shared_study.folder / "cases.csv", dtype={"case": str})
-    for name, cells in table.rows:
-        for column, cell in zip(table.columns, cells, strict=True):
-            kind, _, size = column.rpartition(" (n = ")
-            members = set(cases.loc[cases["class"] == kind, "case"])
+    assert [name for name, _ in table.rows] == list(study.categories["class"])
+    for kind, cells in table.rows:
+        members = set(cases.loc[cases["class"] == kind, "case"])
+        for loss, cell in zip(table.columns[1:], cells[1:], strict=True):
             by_patient: dict[str, list[float]] = {}
             for row in scores.to_dict("records"):
-                if row["loss"] == name and row["metric"] == "dice" and row["case"] in members:
+                if row["loss"] == loss and row["metric"] == "dice" and row["case"] in members:
                     by_patient.setdefault(row["patient"], []).append(row["value"])
             means = [sum(values) / len(values) for values in by_patient.values()]
-            assert size == f"{len(means)})"
+            assert int(cells[0].text) == len(means)
             assert float(cell.text) == pytest.approx(sum(means) / len(means), abs=0.00051)
 
 
@@ -103,46 +118,7 @@ def test_a_loss_without_any_score_gets_dashes(shared_study: Study) -> None:
     assert not any(cells[-1].strong for _, cells in table.rows)
 
 
-def _columns_per_row(latex: str) -> list[tuple[int, set[int]]]:
-    blocks = re.findall(r"\\begin\{tabular\}\{(.*?)\}\n(.*?)\\end\{tabular\}", latex, flags=re.DOTALL)
-    counted = []
-    for kinds, body in blocks:
-        plain = re.sub(r"p\{[^}]*\}", "p", kinds)
-        rows = [line for line in body.splitlines() if line.rstrip().endswith((r"\\", r"\\[2pt]"))]
-        counted.append((len(plain), {len(re.findall(r"(?<!\\)&", row)) + 1 for row in rows}))
-    return counted
-
-
-def test_latex_rows_have_as_many_cells_as_columns(shared_study: Study) -> None:
-    for name in ("results", "comparison"):
-        latex = (shared_study.folder / "tables" / f"{name}.tex").read_text(encoding="utf-8")
-        counted = _columns_per_row(latex)
-        assert counted
-        assert all(cells == {columns} for columns, cells in counted)
-        assert latex.count(r"\begin{") == latex.count(r"\end{")
-        assert latex.count(r"\toprule") == latex.count(r"\bottomrule") == len(counted)
-
-
-def test_wide_results_go_on_in_a_second_block() -> None:
-    losses = tuple(f"loss_{index}" for index in range(9))
-    row = tuple(Cell(str(index), note="[0, 1]") for index in range(9))
-    latex = to_latex([Table("Caption", "Metric", losses, (("Dice", row),))])
-    assert [columns for columns, _ in _columns_per_row(latex)] == [5, 5, 2]
-    for index in range(9):
-        assert rf"loss\_\allowbreak{{}}{index}" in latex
-
-
 AWKWARD = st.text(st.sampled_from("ab_&%$#{}~^\\<>|`*[]()–−↑↓±µ \n"), max_size=20)
-
-
-@settings(max_examples=60, deadline=None)
-@given(text=AWKWARD)
-def test_latex_escapes_leave_no_active_character(text: str) -> None:
-    escaped = escape_latex(text)
-    known = r"\\(textbackslash|textasciitilde|textasciicircum|textless|textgreater|allowbreak)\{\}|\\[&%$#_{}]"
-    rest = re.sub(known, "", escaped)
-    rest = re.sub(r"\$(-|\\uparrow|\\downarrow|\\pm)\$|\{\[\}|\{\]\}", "", rest)
-    assert not set(rest) & set("&%$#_{}~^\\<>")
 
 
 @settings(max_examples=60, deadline=None)
@@ -170,6 +146,14 @@ def test_markdown_keeps_a_cell_in_one_cell(text: str) -> None:
         (count(1, "case"), "1 case"),
         (count(1234, "case"), "1,234 cases"),
         (enumeration(["a", "b", "c"]), "a, b and c"),
+        (plural("loss"), "losses"),
+        (plural("method"), "methods"),
+        (share(0.004), "<1 %"),
+        (share(0.9951), ">99 %"),
+        (share(1.0), "100 %"),
+        (share(float("nan")), "–"),
+        (shortened("abcdefghij", 7), "abc…hij"),
+        (shortened("abcdefg", 7), "abcdefg"),
         (str(digits_for("", 0.995)), "4"),
         (str(digits_for("mm", 0.995)), "2"),
     ],

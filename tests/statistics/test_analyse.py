@@ -71,12 +71,18 @@ def test_comparison_matches_scipy(make_scores: MakeScores, three_losses: dict[st
     for found in comparison.to_dict("records"):
         a, b = three_losses[found["loss_a"]], three_losses[found["loss_b"]]
         assert found["difference"] == pytest.approx(np.mean(a - b))
-        assert found["p"] == pytest.approx(stats.wilcoxon(a, b).pvalue)
+        assert found["p_signed_rank"] == pytest.approx(stats.wilcoxon(a, b).pvalue)
+        assert found["p_sign"] == pytest.approx(stats.binomtest(int((a > b).sum()), len(a)).pvalue)
+        assert found["cohen_d"] == pytest.approx(np.mean(a - b) / np.std(a - b, ddof=1))
+        assert found["p_permutation"] == pytest.approx(stats.ttest_rel(a, b).pvalue, abs=0.02)
         assert found["p_rank_sum"] == pytest.approx(stats.mannwhitneyu(a, b).pvalue)
         oracle = stats.bootstrap((a - b,), np.mean, rng=np.random.default_rng(0))
         low, high = oracle.confidence_interval
-        assert found["lower"] == pytest.approx(low, abs=0.06 * (high - low))
-        assert found["upper"] == pytest.approx(high, abs=0.06 * (high - low))
+        assert found["lower_bca"] == pytest.approx(low, abs=0.06 * (high - low))
+        assert found["upper_bca"] == pytest.approx(high, abs=0.06 * (high - low))
+        plain = stats.ttest_rel(a, b).confidence_interval()
+        assert found["lower"] == pytest.approx(min(found["lower_bca"], plain.low))
+        assert found["upper"] == pytest.approx(max(found["upper_bca"], plain.high))
         raw.append(found["p"])
     smallest = int(np.argmin(raw))
     assert comparison["p_adjusted"][smallest] == pytest.approx(3 * raw[smallest])
@@ -110,6 +116,76 @@ def test_ranking_adds_up(make_scores: MakeScores, three_losses: dict[str, np.nda
     assert ranking["probability_best"][0] == pytest.approx(expected, abs=0.04)
 
 
+def test_ranks_under_the_bootstrap(make_scores: MakeScores, three_losses: dict[str, np.ndarray]) -> None:
+    analysis = analyse(make_scores(three_losses), resamples=2000)
+    shares = analysis.rank_shares.pivot_table(index="loss", columns="rank", values="share")
+    np.testing.assert_allclose(shares.sum(axis=1), 1)
+    np.testing.assert_allclose(shares.sum(axis=0), 1)
+    for found in analysis.ranking.to_dict("records"):
+        assert shares.loc[found["loss"], 1] == pytest.approx(found["probability_best"])
+    assert shares.loc["bce", 3] > 0.99
+    last = row(analysis.ranking, loss="bce")
+    assert (last["rank_lower"], last["rank_upper"]) == (3, 3)
+    first = row(analysis.ranking, loss="unified")
+    assert (first["rank_lower"], first["rank_upper"]) == (1, 2)
+
+
+def test_losses_with_the_same_scores_share_a_rank(make_scores: MakeScores) -> None:
+    analysis = analyse(make_scores({"a": [0.1, 0.5, 0.9], "b": [0.1, 0.5, 0.9], "c": [0.0, 0.1, 0.2]}), resamples=50)
+    shares = analysis.rank_shares.pivot_table(index="loss", columns="rank", values="share")
+    assert shares.loc["a"].tolist() == shares.loc["b"].tolist() == [1, 0, 0]
+    assert shares.loc["c"].tolist() == [0, 0, 1]
+
+
+def test_probabilities_of_a_pair(make_scores: MakeScores, three_losses: dict[str, np.ndarray]) -> None:
+    wide, narrow = (analyse(make_scores(three_losses), resamples=4000, margin=size) for size in (0.5, 0.02))
+    pair = row(narrow.comparison, loss_a="focal", loss_b="unified")
+    difference = three_losses["focal"] - three_losses["unified"]
+    normal = stats.norm(difference.mean(), difference.std() / np.sqrt(len(difference)))
+    assert pair["probability_a_better"] == pytest.approx(normal.sf(0), abs=0.03)
+    assert pair["probability_equivalent"] == pytest.approx(normal.cdf(0.02) - normal.cdf(-0.02), abs=0.03)
+    assert wide.comparison["is_equivalent"].all()
+    assert not row(narrow.comparison, loss_a="focal", loss_b="bce")["is_equivalent"]
+    low, high = stats.ttest_1samp(difference, 0).confidence_interval(0.90)
+    for margin, inside in ((1.2, True), (0.8, False)):
+        size = margin * max(abs(low), abs(high))
+        found = analyse(make_scores(three_losses), resamples=500, margin=size).comparison
+        assert row(found, loss_a="focal", loss_b="unified")["is_equivalent"] == inside
+
+
+def test_a_margin_is_for_the_primary_metric_alone(make_scores: MakeScores) -> None:
+    values = {"a": [0.1, 0.2, 0.3, 0.4], "b": [0.4, 0.3, 0.2, 0.1]}
+    scores = pd.concat([make_scores(values), make_scores(values, "hd95", unit="mm"), make_scores(values, "iou")])
+    analysis = analyse(scores, resamples=50, margin=0.7)
+    assert analysis.verdict.margin == 0.7
+    equivalent = dict(zip(analysis.comparison["metric"], analysis.comparison["probability_equivalent"], strict=True))
+    assert equivalent["dice"] == 1
+    assert equivalent["iou"] < 1
+    assert np.isnan(equivalent["hd95"])
+
+
+def test_better_means_lower_for_distances(make_scores: MakeScores, three_losses: dict[str, np.ndarray]) -> None:
+    scores = make_scores({k: 10 * v for k, v in three_losses.items()}, "hd95", unit="mm")
+    found = analyse(scores, metric="hd95", resamples=300).comparison
+    assert row(found, loss_a="focal", loss_b="bce")["probability_a_better"] < 0.01
+
+
+def test_undefined_scores_are_listed_with_their_reasons(make_scores: MakeScores) -> None:
+    scores = make_scores({"b": [0.5, NAN, NAN, 0.1], "a": [0.5, 0.2, NAN, 0.1]})
+    scores.loc[scores["case"] == "case1", "reason"] = "nothing there"
+    scores.loc[scores["case"] == "case2", "reason"] = np.nan
+    again = make_scores({"b": [NAN] * 4}, cases="again").assign(reason="nothing there")
+    found = analyse(pd.concat([scores, again]), resamples=20).undefined
+    assert found.to_dict("split")["data"] == [
+        ["b", 1, "dice", "", 1, 1],
+        ["b", 1, "dice", "nothing there", 5, 4],
+        ["a", 1, "dice", "", 1, 1],
+    ]
+    old = analyse(scores.drop(columns="reason"), resamples=20).undefined
+    assert old["n_scores"].tolist() == [2, 1]
+    assert analyse(make_scores({"a": [0.1, 0.2]}), resamples=20).undefined.empty
+
+
 def test_lower_is_better_for_distances(make_scores: MakeScores, three_losses: dict[str, np.ndarray]) -> None:
     scores = make_scores({k: 10 * v for k, v in three_losses.items()}, "hd95", unit="mm")
     analysis = analyse(scores, metric="hd95", resamples=500)
@@ -125,7 +201,7 @@ def test_a_difference_of_rounding_is_none(make_scores: MakeScores) -> None:
     found = analyse(make_scores({"a": [0.1 + 0.2] * 8, "b": [0.3] * 8}), resamples=50).comparison.iloc[0]
     assert found["difference"] == 0
     assert found["p"] == 1
-    assert "all differences zero" in found["test"]
+    assert "all differences are zero" in found["test"]
 
 
 def test_the_ranking_keeps_to_patients_that_every_loss_was_scored_on(
@@ -192,7 +268,7 @@ def test_results_do_not_depend_on_the_order_of_the_rows(
     order = ["bce", "unified", "focal"]
     one = analyse(scores, resamples=300, order=order)
     two = analyse(scores.sample(frac=1, random_state=1), resamples=300, order=order)
-    for name in ("summary", "comparison", "ranking"):
+    for name in ("summary", "comparison", "ranking", "rank_shares", "undefined", "power", "variance"):
         pd.testing.assert_frame_equal(getattr(one, name), getattr(two, name), check_exact=True)
     assert one.verdict == two.verdict
     assert list(one.summary["loss"]) == order
@@ -237,3 +313,5 @@ def test_unknown_choices_name_the_known_ones(make_scores: MakeScores) -> None:
         analyse(scores, label=4, resamples=10)
     with pytest.raises(ValueError, match="resamples is 0"):
         analyse(scores, resamples=0)
+    with pytest.raises(ValueError, match="margin is 0"):
+        analyse(scores, resamples=10, margin=0)

@@ -1,4 +1,4 @@
-"""The signed-rank test against enumeration and scipy; Holm's correction by hand."""
+"""Tests by rank and sign against enumeration and scipy; Holm's correction by hand."""
 
 from itertools import product
 
@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from unifocal.statistics.paired import holm, rank_sum, signed_rank, smallest_p
+from unifocal.statistics.paired import cohen_d, holm, rank_sums, sign_test, signed_rank, smallest_p
 
 
 def enumerated_p(differences: list[float]) -> float:
@@ -66,15 +66,45 @@ def test_effect_size_is_the_balance_of_the_ranks() -> None:
 
 def test_no_pairs_give_no_p() -> None:
     assert np.isnan(signed_rank(np.array([])).p)
-    assert np.isnan(rank_sum(np.array([]), np.array([1.0])))
+
+
+@given(st.lists(st.integers(-3, 3), max_size=30))
+def test_sign_test_is_the_binomial(differences: list[int]) -> None:
+    values = np.array(differences, dtype=float)
+    above, below = sum(d > 0 for d in differences), sum(d < 0 for d in differences)
+    p = sign_test(values)
+    if above + below:
+        assert p == pytest.approx(stats.binomtest(above, above + below).pvalue)
+    else:
+        assert np.isnan(p) if not differences else p == 1
+
+
+def test_cohen_d_by_hand() -> None:
+    assert cohen_d(np.array([1.0, 2.0, 3.0])) == pytest.approx(2)
+    assert cohen_d(np.array([-1.0, -3.0])) == pytest.approx(-2 / np.sqrt(2))
+    assert np.isnan(cohen_d(np.array([1.0])))
+    assert np.isnan(cohen_d(np.array([1.0, 1.0])))
 
 
 def test_rank_sum_ignores_the_pairing() -> None:
     rng = np.random.default_rng(0)
     a, b = rng.normal(size=25), rng.normal(0.7, 1, 25)
-    assert rank_sum(a, b) == pytest.approx(rank_sum(a, rng.permutation(b)))
-    assert rank_sum(a, b) == pytest.approx(stats.ranksums(a, b).pvalue, rel=0.1)
-    assert rank_sum(np.ones(20), np.ones(20)) == 1
+    found = rank_sums(np.column_stack([a, a, a]), np.column_stack([b, rng.permutation(b), a]))
+    assert found[0] == found[1] == pytest.approx(stats.mannwhitneyu(a, b).pvalue)
+    assert found[0] == pytest.approx(stats.ranksums(a, b).pvalue, rel=0.1)
+    assert found[2] == 1
+
+
+@pytest.mark.parametrize("n", [5, 20])
+def test_rank_sum_with_gaps(n: int) -> None:
+    a, b = np.random.default_rng(n).normal(size=(2, n, 3))
+    a[1, 0] = b[2, 0] = np.nan
+    a[:, 2] = np.nan
+    found = rank_sums(a, b)
+    kept = [0, *range(3, n)]
+    assert found[0] == pytest.approx(stats.mannwhitneyu(a[kept, 0], b[kept, 0]).pvalue)
+    assert found[1] == pytest.approx(stats.mannwhitneyu(a[:, 1], b[:, 1]).pvalue)
+    assert np.isnan(found[2])
 
 
 def test_holm_by_hand() -> None:

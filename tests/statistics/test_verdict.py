@@ -28,20 +28,67 @@ def test_better_than_all_others(make_scores: MakeScores) -> None:
     assert verdict.told_apart == ("focal", "bce")
     assert verdict.not_told_apart == ()
     assert verdict.sentence.startswith(f"unified did best: mean Dice {losses['unified'].mean():.2f} (")
-    assert verdict.sentence.endswith("better than focal and bce on these 30 patients.")
+    assert "better than focal and bce on these 30 patients; this holds for these trained networks" in verdict.sentence
     assert "bce (p < 0.001)" in verdict.explanation
     assert "Holm's correction over 3 pairs" in verdict.explanation
 
 
 def test_better_than_some(make_scores: MakeScores) -> None:
     losses = {"bce": BASE - 0.2, "focal": BASE + NOISE[0], "unified": BASE + NOISE[1] + 0.001}
-    verdict = verdict_of(make_scores, losses)
+    verdict = analyse(make_scores(losses), resamples=200, margin=0.001).verdict
     first, second = sorted(("focal", "unified"), key=lambda name: -losses[name].mean())
     assert verdict.best == first
     assert verdict.told_apart == ("bce",)
     assert verdict.not_told_apart == (second,)
     assert f"cannot be told apart from {second} on these 30 patients" in verdict.sentence
-    assert verdict.sentence.endswith("it did better than bce.")
+    assert "; it did better than bce; this holds for these trained networks" in verdict.sentence
+    assert verdict.equivalent == ()
+    assert verdict.margin == 0.001
+
+
+def test_practically_as_good(make_scores: MakeScores) -> None:
+    losses = {"bce": BASE - 0.2, "focal": BASE + NOISE[0], "unified": BASE + NOISE[1] + 0.001, "wild": BASE - 0.03}
+    losses["wild"] += np.where(np.arange(30) % 2, 0.25, -0.25)
+    verdict = analyse(make_scores(losses), resamples=200, margin=0.03).verdict
+    first, second = sorted(("focal", "unified"), key=lambda name: -losses[name].mean())
+    assert verdict.best == first
+    assert verdict.equivalent == (second,)
+    assert verdict.not_told_apart == (second, "wild")
+    assert f"on these 30 patients; {second} is practically as good (within 0.03); {first} cannot be told" in (
+        verdict.sentence
+    )
+    assert "cannot be told apart from wild" in verdict.sentence
+    assert "90 % interval of the difference lies within 0.03" in verdict.explanation
+
+
+def test_a_difference_that_hardly_matters(make_scores: MakeScores) -> None:
+    steps = np.linspace(0.001, 0.004, 30)
+    verdict = verdict_of(make_scores, {"a": BASE + steps, "b": BASE, "c": BASE - 0.2})
+    assert verdict.told_apart == ("b", "c")
+    assert verdict.equivalent == ()
+    assert "better than b and c (than b by a difference that hardly matters, within 0.02)" in verdict.sentence
+
+
+def test_methods_are_no_networks_trained_here(make_scores: MakeScores) -> None:
+    scores = make_scores({"nnunet": BASE, "manual": BASE - 0.1})
+    verdict = analyse(scores, resamples=50, noun="method").verdict
+    assert verdict.sentence.endswith("better than manual on these 30 patients.")
+    assert "loss" not in verdict.sentence + verdict.explanation + verdict.why
+    assert "trained" not in verdict.sentence + verdict.explanation
+    nothing = analyse(make_scores({"a": [np.nan], "b": [np.nan]}), resamples=20, noun="method").verdict
+    assert nothing.sentence.startswith("No method could be scored")
+    few = analyse(make_scores({"a": BASE[:2], "b": BASE[:2]}), resamples=20, noun="method").verdict
+    assert few.sentence.startswith("Too few patients to tell methods apart")
+
+
+def test_the_test_and_why(make_scores: MakeScores) -> None:
+    many, few = (verdict_of(make_scores, {"a": BASE[:n], "b": BASE[:n] - 0.1, "c": BASE[:n]}) for n in (30, 9))
+    assert many.test == "sign-flip permutation of mean and signed ranks (Monte Carlo)"
+    assert "99,999 were drawn at random" in many.why
+    assert few.test == "sign-flip permutation of mean and signed ranks (exact)"
+    assert "p is exact" in few.why
+    alone = verdict_of(make_scores, {"a": BASE})
+    assert (alone.test, alone.why) == ("", "")
 
 
 def test_noise_cannot_be_told_apart(make_scores: MakeScores) -> None:
@@ -61,14 +108,14 @@ def test_identical_results_cannot_be_told_apart(make_scores: MakeScores) -> None
 def test_a_tie_at_the_top_is_shared(make_scores: MakeScores) -> None:
     verdict = verdict_of(make_scores, {"b": BASE, "a": BASE, "c": BASE - 0.3})
     assert verdict.sentence.startswith("a and b share the highest mean Dice")
-    assert verdict.sentence.endswith("a did better than c.")
+    assert "; a did better than c; this holds" in verdict.sentence
 
 
 def test_one_loss_has_nothing_to_be_compared_with(make_scores: MakeScores) -> None:
     verdict = verdict_of(make_scores, {"bce": BASE})
     assert verdict.sentence.startswith("There was nothing to compare bce with")
     assert f"mean Dice is {BASE.mean():.2f} (95 % interval" in verdict.sentence
-    assert "Wilcoxon" not in verdict.explanation
+    assert "permutation" not in verdict.explanation
 
 
 @pytest.mark.parametrize(
@@ -115,11 +162,31 @@ def test_mean_and_ranks_that_contradict_each_other(make_scores: MakeScores) -> N
     assert "b did better on most patients" in verdict.explanation
 
 
+def test_a_clear_mean_wins_over_most_patients(make_scores: MakeScores) -> None:
+    """A quarter of the patients gains much, the others lose a little."""
+    rng = np.random.default_rng(5)
+    b = rng.beta(5, 3, 60)
+    verdict = verdict_of(make_scores, {"a": b + np.where(np.arange(60) % 4, -0.01, 0.3), "b": b})
+    assert verdict.told_apart == ("b",)
+    assert "a has the clearly better mean, although b did better on most patients." in verdict.explanation
+
+
+def test_better_by_ranks_alone_is_said_so(make_scores: MakeScores) -> None:
+    """Most patients gain a little; two are lost or gain a lot, so that the mean tells nothing."""
+    rng = np.random.default_rng(6)
+    b = rng.beta(5, 3, 40)
+    a = b + 0.02 + 0.005 * rng.random(40)
+    a[:3] += [-0.5, -0.4, 0.45]
+    verdict = verdict_of(make_scores, {"a": a, "b": b})
+    assert verdict.told_apart == ("b",)
+    assert "(on most patients, while the difference of the means may be chance)" in verdict.sentence
+
+
 def test_cases_without_known_patients_are_called_cases(make_scores: MakeScores) -> None:
     scores = make_scores({"a": BASE, "b": BASE - 0.1})
     verdict = analyse(scores.assign(patient=scores["case"]), resamples=50).verdict
     assert "on these 30 cases" in verdict.sentence
-    assert "patient" not in verdict.sentence + verdict.explanation
+    assert "patient" not in verdict.sentence + verdict.explanation + verdict.why
 
 
 def test_a_single_training_is_owned_up_to(make_scores: MakeScores) -> None:
@@ -154,14 +221,14 @@ def test_best_and_the_others_are_all_the_losses(make_scores: MakeScores, n_losse
 
 
 def test_no_difference_is_rarely_claimed(make_scores: MakeScores) -> None:
-    """200 studies of three equal losses: at most 5 % may claim one, give or take 3 errors."""
+    """100 studies of three equal losses: at most 5 % may claim one, give or take 3 errors."""
     rng = np.random.default_rng(3)
     claims = 0
-    for _ in range(200):
+    for _ in range(100):
         patients = rng.beta(5, 3, 20)
         losses = {name: patients + rng.normal(0, 0.1, 20) for name in "abc"}
         claims += bool(analyse(make_scores(losses), resamples=20).verdict.told_apart)
-    assert claims <= 200 * 0.05 + 3 * np.sqrt(200 * 0.05 * 0.95)
+    assert claims <= 100 * 0.05 + 3 * np.sqrt(100 * 0.05 * 0.95)
 
 
 def test_a_clear_difference_is_usually_found(make_scores: MakeScores) -> None:

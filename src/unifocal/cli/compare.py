@@ -43,6 +43,9 @@ def compare(
     seeds: Annotated[
         str | None, typer.Option("--seeds", rich_help_panel="Study", help="Seeds, with commas. Default: 0.")
     ] = None,
+    metric: o.Metric = None,
+    margin: o.Margin = None,
+    resamples: o.Resamples = None,
     epochs: o.Epochs = None,
     size: o.Size = None,
     out: Annotated[
@@ -71,7 +74,8 @@ def compare(
 
     flags = data_flags | {
         "losses": losses, "split.folds": folds, "split.kind": split, "split.repeats": repeats,
-        "split.group": group, "seeds": seeds, "training.epochs": epochs,
+        "split.group": group, "seeds": seeds, "training.epochs": epochs, "metric": metric, "margin": margin,
+        "resamples": resamples,
         "preprocessing.size": size, "out": out, "jobs": jobs,
     }  # fmt: skip
     resolved = resolve(StudyConfig, config=config, settings=set_ or [], flags=flags)

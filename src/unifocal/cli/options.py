@@ -12,6 +12,7 @@ import typer
 
 _DATA = "Data"
 _STUDY = "Study"
+_VERDICT = "Verdict"
 
 Config = Annotated[Path | None, typer.Option("--config", help="A YAML file with any of the settings.")]
 Settings = Annotated[
@@ -32,6 +33,27 @@ Epochs = Annotated[
     int | None, typer.Option("--epochs", rich_help_panel=_STUDY, help="The most epochs of one run. Default: 60.")
 ]
 
+
+Metric = Annotated[
+    str | None,
+    typer.Option("--metric", rich_help_panel=_VERDICT, help="What it rests on, e.g. dice, hd95, nsd. Default: dice."),
+]
+Label = Annotated[
+    int | None,
+    typer.Option("--label", rich_help_panel=_VERDICT, help="The label it rests on. Default: the rarest."),
+]
+Margin = Annotated[
+    float | None,
+    typer.Option(
+        "--margin",
+        rich_help_panel=_VERDICT,
+        help="The largest difference in the metric that counts as none, in its unit. Default: 0.02 for ratios.",
+    ),
+]
+Resamples = Annotated[
+    int | None,
+    typer.Option("--resamples", rich_help_panel=_VERDICT, help="Bootstrap resamples, for intervals. Default: 10000."),
+]
 
 DataFlags = dict[str, Any]
 """What the shared data options were given, under their configuration keys."""

@@ -9,32 +9,31 @@ from unifocal.cli import options as o
 
 
 def report(
-    study: Annotated[Path | None, typer.Argument(help="The study folder.", show_default=False)] = None,
-    metric: Annotated[
-        str | None, typer.Option("--metric", help="What the verdict rests on. Default: what the study chose.")
+    study: Annotated[
+        Path | None, typer.Argument(help="The folder of a study or an evaluation.", show_default=False)
     ] = None,
-    label: Annotated[int | None, typer.Option("--label", help="The label it rests on. Default: the rarest.")] = None,
+    metric: o.Metric = None,
+    label: o.Label = None,
+    margin: o.Margin = None,
+    resamples: o.Resamples = None,
     config: o.Config = None,
     set_: o.Settings = None,
 ) -> None:
-    """Build a study's tables, figures and page again from its scores.
+    """Build the tables, figures and page of a study or an evaluation again from its scores.
+
+    What is not given is as the study's own command had it.
 
     \b
       unifocal report studies/brain
-      unifocal report studies/brain --metric hd95
+      unifocal report studies/brain --metric hd95 --margin 1
     """
     from unifocal.config.resolve import resolve
     from unifocal.config.schema import ReportConfig
 
-    flags = {"study": study, "metric": metric, "label": label}
+    flags = {"study": study, "metric": metric, "label": label, "margin": margin, "resamples": resamples}
     resolved = resolve(ReportConfig, config=config, settings=set_ or [], flags=flags)
 
-    from rich.console import Console
-
-    from unifocal.cli.show import show_analysis, show_places
+    from unifocal.cli.show import show_study
     from unifocal.experiments.rebuild import rebuild
 
-    analysis, page = rebuild(resolved)
-    console = Console(highlight=False)
-    show_analysis(console, analysis)
-    show_places(console, {"Report": page})
+    show_study(rebuild(resolved))

@@ -1,44 +1,78 @@
 """What the verbs print at their end, on standard output."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pandas as pd
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from unifocal.experiments.compare import StudyOutcome
+from unifocal.metrics import METRICS
 from unifocal.statistics import Analysis
 
+if TYPE_CHECKING:
+    from unifocal.experiments.conclude import StudyOutcome
 
-def show_study(outcome: StudyOutcome) -> None:
-    """The verdict, the ranking, what failed, and where the results are."""
+_SHORT = ("dice", "iou", "precision", "recall", "hd95", "assd", "nsd", "lesion_recall", "lesion_precision", "lesion_f1")
+_FEW_LABELS = 3
+
+
+def show_study(outcome: "StudyOutcome") -> None:
+    """The ranking (of one method alone its scores), the verdict, what failed, and where the results are."""
     console = Console(highlight=False)
-    show_analysis(console, outcome.analysis)
+    if outcome.noun == "method" and len(outcome.analysis.ranking) == 1:
+        show_summary(console, outcome.analysis)
+    else:
+        show_analysis(console, outcome.analysis, noun=outcome.noun)
     if outcome.failed:
         console.print(f"[bold]{len(outcome.failed)} runs failed[/bold]; the same command tries them again:")
         for record in outcome.failed:
             text = f"  {record['loss']}, fold {record['fold']}, seed {record['seed']}: {record['reason']}"
             console.print(text, markup=False, soft_wrap=True)
-    show_places(console, {"Report": outcome.report, "Scores": outcome.folder / "scores.csv"})
+    places = {"Report": outcome.report, "Scores": outcome.folder / "scores.csv"}
+    show_places(console, places | {"Summary": outcome.folder / "summary.csv"})
 
 
-def show_analysis(console: Console, analysis: Analysis) -> None:
+def show_analysis(console: Console, analysis: Analysis, *, noun: str = "loss") -> None:
     """The ranking and the verdict."""
     verdict = analysis.verdict
     table = Table(title=f"{verdict.metric}, mean over patients", title_justify="left", title_style="bold")
-    table.add_column("loss")
+    table.add_column(noun)
     for heading in ("mean", "95 % interval", "probability of being best"):
         table.add_column(heading, justify="right")
     for row in analysis.ranking.to_dict("records"):
         table.add_row(
             Text(str(row["loss"])),
             _number(row["mean"]),
-            f"{_number(row['lower'])} to {_number(row['upper'])}",
+            _interval(row["lower"], row["upper"]),
             f"{row['probability_best']:.0%}",
         )
     console.print(table)
     console.print(verdict.sentence, style="bold", markup=False)
+
+
+def show_summary(console: Console, analysis: Analysis) -> None:
+    """Mean and interval of one method's main metrics; with many labels, of the verdict's metric alone."""
+    rows = analysis.summary
+    labels = rows["label"].nunique()
+    metrics = (*_SHORT, analysis.verdict.metric) if labels <= _FEW_LABELS else (analysis.verdict.metric,)
+    table = Table(title="mean over patients", title_justify="left", title_style="bold")
+    for heading in ("label", "metric"):
+        table.add_column(heading)
+    for heading in ("mean", "95 % interval", "cases", "undefined"):
+        table.add_column(heading, justify="right")
+    for row in rows[rows["metric"].isin(metrics)].to_dict("records"):
+        name, unit = METRICS[str(row["metric"])].name, str(row["unit"])
+        table.add_row(
+            str(row["label"]),
+            f"{name} ({unit})" if unit else name,
+            _number(row["mean"]),
+            _interval(row["lower"], row["upper"]),
+            str(row["n_cases"]),
+            str(row["n_undefined"]),
+        )
+    console.print(table)
 
 
 def show_places(console: Console, places: dict[str, Path]) -> None:
@@ -47,23 +81,9 @@ def show_places(console: Console, places: dict[str, Path]) -> None:
         console.print(f"{name}: {path}", soft_wrap=True, markup=False)
 
 
+def _interval(lower: float, upper: float) -> str:
+    return "-" if pd.isna(lower) else f"{_number(lower)} to {_number(upper)}"
+
+
 def _number(value: float) -> str:
     return "-" if pd.isna(value) else f"{value:.3f}"
-
-
-def show_summary(console: Console, analysis: Analysis) -> None:
-    """Mean and interval of every metric with a direction, per label."""
-    table = Table("label", "metric", "unit", title="mean over patients", title_justify="left", title_style="bold")
-    for heading in ("mean", "95 % interval", "cases", "undefined"):
-        table.add_column(heading, justify="right")
-    for row in analysis.summary.to_dict("records"):
-        table.add_row(
-            str(row["label"]),
-            str(row["metric"]),
-            str(row["unit"]),
-            _number(row["mean"]),
-            f"{_number(row['lower'])} to {_number(row['upper'])}",
-            str(row["n_cases"]),
-            str(row["n_undefined"]),
-        )
-    console.print(table)

@@ -8,6 +8,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from unifocal.config.values import (
     all_different,
+    parse_folders,
     parse_losses,
     parse_numbers,
     parse_one_loss,
@@ -28,7 +29,9 @@ Seeds = Annotated[
     Field(min_length=1),
 ]
 
-
+Margin = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Resamples = Annotated[int, Field(ge=100)]
+Folders = Annotated[dict[str, Path], BeforeValidator(parse_folders)]
 Labels = Annotated[tuple[Annotated[int, Field(ge=1)], ...] | None, BeforeValidator(parse_numbers)]
 Regions = Annotated[dict[str, tuple[Annotated[int, Field(ge=1)], ...]], BeforeValidator(parse_regions)]
 
@@ -185,7 +188,8 @@ class StudyConfig(ModelConfig):
     split: SplitConfig = SplitConfig()
     seeds: Seeds = (0,)
     metric: str = "dice"
-    resamples: Annotated[int, Field(ge=100)] = 10_000
+    margin: Margin | None = None
+    resamples: Resamples = 10_000
     out: Path
     jobs: Annotated[int, Field(ge=0)] = 0
 
@@ -221,8 +225,11 @@ class EvaluateConfig(Section):
     """`unifocal evaluate`: masks against masks."""
 
     truth: Path
-    prediction: Path
+    predictions: Annotated[Folders, Field(min_length=1)]
+    probabilities: Folders = Field(default_factory=dict)
+    images: Path | None = None
     out: Path
+    allow_missing: bool = False
     pair_by: Literal["stem", "number", "order"] = "stem"
     cases: Path | None = None
     case_column: str | None = None
@@ -230,15 +237,23 @@ class EvaluateConfig(Section):
     patient_pattern: str | None = None
     spacing_mm: Spacing = None
     mask_threshold: int | None = None
-    resamples: Annotated[int, Field(ge=100)] = 10_000
+    labels: Labels = None
+    tolerance: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 2.0
+    metric: str = "dice"
+    label: int | None = None
+    margin: Margin | None = None
+    resamples: Resamples = 10_000
+    workers: Annotated[int, Field(ge=0)] = 0
 
 
 class ReportConfig(Section):
-    """`unifocal report`: the tables, figures and page of a study, built again from its scores."""
+    """`unifocal report`: the tables, figures and page of a study or an evaluation, built again from its scores."""
 
     study: Path
     metric: str | None = None
     label: int | None = None
+    margin: Margin | None = None
+    resamples: Resamples | None = None
 
 
 class PhantomConfig(Section):

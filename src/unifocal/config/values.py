@@ -2,7 +2,9 @@
 
 import ast
 import math
+import os
 import re
+from pathlib import Path
 from typing import Any
 
 _CALL = re.compile(r"^\s*(?P<name>[A-Za-z_][\w.:]*)\s*(?:\((?P<inside>.*)\))?\s*$", re.DOTALL)
@@ -70,6 +72,26 @@ def parse_regions(value: Any) -> Any:
             raise ValueError(message)
         regions[name.strip()] = [number.strip() for number in values.split("+")]
     return regions
+
+
+def parse_folders(value: Any) -> Any:
+    """Folders with names: `NAME=DIR`, or `DIR` under its own name; one, a list, or a mapping.
+
+    Raises:
+        ValueError: If two have the same name.
+    """
+    if isinstance(value, dict) or value is None:
+        return value or {}
+    named: dict[str, Path] = {}
+    for item in value if isinstance(value, list | tuple) else [value]:
+        name, equals, folder = (part.strip() for part in str(item).partition("="))
+        if not equals or not name or "/" in name or os.sep in name or Path(item).is_dir():
+            name, folder = Path(item).resolve().name, str(item)
+        if name in named:
+            message = f"two folders are called {name!r} ({named[name]} and {folder}); name them: NAME=DIR"
+            raise ValueError(message)
+        named[name] = Path(folder)
+    return named
 
 
 def all_different(values: tuple[int, ...]) -> tuple[int, ...]:

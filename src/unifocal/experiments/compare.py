@@ -1,8 +1,6 @@
 """`compare`: train with every loss on every fold, score every case, give the verdict."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +9,7 @@ import pandas as pd
 from unifocal.config.schema import StudyConfig, TrainingConfig
 from unifocal.data.split_plan import unit_of
 from unifocal.data.splits import Fold
+from unifocal.experiments.conclude import Question, StudyOutcome, conclude, metric_problems
 from unifocal.experiments.folder import (
     RunKey,
     lock_study,
@@ -29,36 +28,17 @@ from unifocal.experiments.inputs import (
 )
 from unifocal.experiments.pool import execute_all
 from unifocal.experiments.prepare import Prepared
+from unifocal.experiments.probabilities import join_probabilities
 from unifocal.experiments.progress import Reporter
 from unifocal.experiments.record import bundle_details, cases_table, describe_study, identity_of, jobs_of
 from unifocal.experiments.run import RunTask
-from unifocal.metrics import METRICS
-from unifocal.problems import Problem, WorkFailedError
-from unifocal.reporting import write_report
-from unifocal.statistics import Analysis, analyse
+from unifocal.problems import WorkFailedError
 
 Records = Mapping[RunKey, dict[str, Any] | None]
 
 
 class StudyFailedError(WorkFailedError):
     """No run of the study could be scored."""
-
-
-@dataclass(frozen=True)
-class StudyOutcome:
-    """What a study came to.
-
-    Attributes:
-        folder: The study folder.
-        report: Its `report.html`.
-        analysis: The verdict and its tables.
-        failed: The records of failed runs.
-    """
-
-    folder: Path
-    report: Path
-    analysis: Analysis
-    failed: tuple[dict[str, Any], ...]
 
 
 def compare(config: StudyConfig, *, command: str, reporter: Reporter) -> StudyOutcome:
@@ -73,12 +53,7 @@ def compare(config: StudyConfig, *, command: str, reporter: Reporter) -> StudyOu
         InputError: With every problem of the settings and the data; nothing is written then.
         StudyFailedError: If every run failed.
     """
-    problems = loss_problems(config.losses)
-    # Brier scores need probabilities, which a study does not keep.
-    metrics = [name for name, metric in METRICS.items() if metric.direction is not None and name != "brier"]
-    if config.metric not in metrics:
-        what = f"{config.metric!r} is no metric that a verdict can rest on"
-        problems.append(Problem("metric", what, f"Known: {', '.join(metrics)}."))
+    problems = loss_problems(config.losses) + metric_problems(config.metric, "metric")
     checked = load_data(
         config, out=config.out, minimum_patients=patients_needed(config.split), problems=problems, reporter=reporter
     )
@@ -99,26 +74,6 @@ def compare(config: StudyConfig, *, command: str, reporter: Reporter) -> StudyOu
             write_yaml(config.out / "study.yaml", settings)
         tasks = [task for task in _tasks(config, prepared, folds, settings) if records[task.key] is None]
         return _conclude(config, _run_all(config, tasks, records, reporter), reporter)
-
-
-def conclude(folder: Path, *, metric: str, label: int | None, resamples: int, order: Sequence[str]) -> Analysis:
-    """Analyse a study's `scores.csv` and write what follows from it, without the report."""
-    analysis = analyse(read_scores(folder / "scores.csv"), metric=metric, label=label, resamples=resamples, order=order)
-    write_analysis(folder, analysis)
-    return analysis
-
-
-def read_scores(source: Path | StringIO) -> pd.DataFrame:
-    """A `scores.csv`. A case may be called "NA": only an empty value is a missing one."""
-    text = dict.fromkeys(("loss", "case", "patient", "unit", "reason"), str)
-    return pd.read_csv(source, dtype=text, keep_default_na=False, na_values={"value": [""]})
-
-
-def write_analysis(folder: Path, analysis: Analysis) -> None:
-    """Write the tables that follow from the scores."""
-    write_table(folder / "summary.csv", analysis.summary)
-    write_table(folder / "pooled.csv", analysis.pooled)
-    write_table(folder / "comparison.csv", analysis.comparison)
 
 
 def _tasks(config: StudyConfig, prepared: Prepared, folds: Sequence[Fold], settings: dict[str, Any]) -> list[RunTask]:
@@ -187,13 +142,22 @@ def _conclude(config: StudyConfig, records: Records, reporter: Reporter) -> Stud
     kept_as_text = {"case": str, "patient": str, "value": str, "reason": str, "unit": str}
     parts = [pd.read_csv(place / "scores.csv", dtype=kept_as_text, keep_default_na=False) for place in places]
     write_table(config.out / "scores.csv", pd.concat(parts, ignore_index=True))
+    known_for = join_probabilities(config.out, places)
+    if known_for < len(places):
+        reporter.say(
+            f"{len(places) - known_for} of {len(places)} runs were done by an earlier version, which kept no "
+            "probabilities: ece, brier and average_precision are of the others alone."
+        )
     reporter.say("Analysing and writing the report")
-    analysis = conclude(
-        config.out, metric=config.metric, label=None, resamples=config.resamples,
-        order=[loss.label for loss in config.losses],
-    )  # fmt: skip
-    report = write_report(config.out, analysis)
-    return StudyOutcome(config.out, report, analysis, failed)
+    question = Question(
+        metric=config.metric,
+        label=None,
+        resamples=config.resamples,
+        order=tuple(loss.label for loss in config.losses),
+        margin=config.margin,
+        noun="loss",
+    )
+    return conclude(config.out, question, failed=failed)
 
 
 def _trained(folder: Path) -> int:

@@ -1,114 +1,137 @@
-"""`evaluate`: masks from any tool against true masks."""
+"""`evaluate`: masks from any tool against true masks, one case at a time."""
 
-from collections.abc import Mapping, Sequence
-from io import StringIO
-from pathlib import Path
-from typing import Any
-
-import numpy as np
-import pandas as pd
-from numpy.typing import NDArray
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from tempfile import TemporaryFile
+from typing import IO
 
 from unifocal.config.schema import EvaluateConfig
-from unifocal.data.case import Source
-from unifocal.data.coding import MaskCoding, decide_coding, label_values
-from unifocal.data.folder import Layout, read_folder
-from unifocal.data.read import read_mask
-from unifocal.experiments.compare import read_scores, write_analysis
-from unifocal.experiments.folder import SCORE_COLUMNS, check_out, score_rows, write_table, write_yaml
+from unifocal.data.case import Case
+from unifocal.data.check.limits import cases_at_once, describe_failure, heavy_modules, memory_for, seconds_for
+from unifocal.data.workers import Failed, map_isolated
+from unifocal.experiments.conclude import Question, StudyOutcome, read_scores, write_conclusions
+from unifocal.experiments.evaluation_case import Pair, Scored, Scoring, Seen, examine, score
+from unifocal.experiments.evaluation_inputs import find_inputs
+from unifocal.experiments.evaluation_record import Evaluated, cases_table, describe, predictions_table, write_settings
+from unifocal.experiments.evaluation_values import decide_scoring
+from unifocal.experiments.folder import SCORE_COLUMNS, lock_study, write_pieces, write_table
+from unifocal.experiments.probabilities import PROBABILITIES, csv_text, pieces_of, write_probabilities
 from unifocal.experiments.progress import Reporter
-from unifocal.metrics import score_case
-from unifocal.problems import InputError, Problem, raise_if_any
-from unifocal.statistics import Analysis, analyse
+from unifocal.problems import Problem, raise_if_any
 
-Masks = Mapping[Path, NDArray[Any]]
+_PATIENCE_S = 3600.0
+_MEMORY = 1 << 45
 
 
-def evaluate_masks(config: EvaluateConfig, *, reporter: Reporter) -> Analysis:
-    """Score every pair of masks; write `scores.csv`, `summary.csv` and `pooled.csv`.
+def evaluate_masks(config: EvaluateConfig, *, command: str, reporter: Reporter) -> StudyOutcome:
+    """Score every prediction of every case, compare the methods, and write an evaluation folder.
+
+    Masks are read twice, once to check all of them before anything is scored, and never held: memory does not grow
+    with the number of cases. What goes into the folder does so at the end, each file in one step; the same command
+    writes the same bytes.
 
     Raises:
-        InputError: With every missing, unreadable or ill-sized mask; nothing is written then.
+        InputError: With every missing, unreadable or ill-sized mask and every bad setting; nothing is written then.
     """
     problems: list[Problem] = []
-    for folder, flag in ((config.truth, "--truth"), (config.prediction, "--pred")):
-        if not folder.is_dir():
-            problems.append(Problem(f"{flag} {folder}", "is not a folder", f"Check {flag}."))
-    try:
-        check_out(config.out, "evaluation.yaml")
-    except InputError as error:
-        problems += error.problems
-    if config.truth.resolve() == config.prediction.resolve():
-        problems.append(Problem("--pred", "is the folder of the true masks", "Name the predicted masks' folder."))
+    inputs = find_inputs(config, problems)
+    cases = inputs.dataset.cases
+    pairs = [
+        Pair(case, {method: files[case.name] for method, files in inputs.probabilities.items() if case.name in files})
+        for case in cases
+    ]
+    reporter.stage("Checking masks", len(cases))
+    seen = list(_examine_all(pairs, config.workers, reporter))
+    problems += [problem for each in seen for problem in each.problems]
+    scoring = decide_scoring(config, pairs, seen, problems)
     raise_if_any(problems)
-    reading = read_folder(
-        Layout(
-            images=config.truth, masks=config.prediction, pair_by=config.pair_by, cases_table=config.cases,
-            case_column=config.case_column, patient_column=config.patient_column,
-            patient_pattern=config.patient_pattern, spacing_mm=config.spacing_mm,
-        )
-    )  # fmt: skip
-    problems += reading.problems
-    cases = reading.dataset.cases
-    reporter.stage("Reading masks", 2 * len(cases))
-    spacings: dict[Path, tuple[float, ...] | None] = {}
-    truths = _read([case.image for case in cases], problems, spacings, reporter)
-    predictions = _read([case.mask for case in cases if case.mask is not None], problems, spacings, reporter)
-    truth_coding = _coding(truths, config.mask_threshold, problems)
-    prediction_coding = _coding(predictions, config.mask_threshold, problems)
-    for case in cases:
-        if case.mask is not None and case.image.path in truths and case.mask.path in predictions:
-            sizes = truths[case.image.path].shape, predictions[case.mask.path].shape
-            if sizes[0] != sizes[1]:
-                true, predicted = (" x ".join(map(str, size)) for size in sizes)
-                what = f"has {predicted} elements, its true mask {true}"
-                problems.append(Problem(str(case.mask), what, "Bring the prediction to the true mask's size."))
-    raise_if_any(problems)
-    labels = _labels(truths, truth_coding) | _labels(predictions, prediction_coding)
-    rows: list[dict[str, Any]] = []
-    reporter.stage("Scoring", len(cases))
-    for case in cases:
-        assert case.mask is not None
-        scores = score_case(
-            label_values(truths[case.image.path], truth_coding),
-            label_values(predictions[case.mask.path], prediction_coding),
-            spacing_mm=case.spacing_mm or spacings[case.image.path],
-            labels=sorted(labels),
-        )
-        rows += score_rows(config.prediction.resolve().name, 0, 0, case, scores)
-        reporter.advance(1)
-    table = pd.DataFrame(rows, columns=SCORE_COLUMNS)
-    analysis = analyse(read_scores(StringIO(table.to_csv(index=False))), resamples=config.resamples)
-    write_yaml(config.out / "evaluation.yaml", config.model_dump(mode="json"))
-    write_table(config.out / "scores.csv", table)
-    write_analysis(config.out, analysis)
-    return analysis
+    for warning in problems:
+        reporter.say(f"Warning: {warning}")
+    with _temporary() as scores, _temporary() as bins:
+        scores.write(csv_text([SCORE_COLUMNS]))
+        reporter.stage("Scoring", len(cases))
+        for scored in _score_all(pairs, scoring, config.workers, reporter):
+            scores.write(scored.scores)
+            bins.write(scored.probabilities)
+        reporter.say("Analysing and writing the report")
+        scores.seek(0)
+        analysis = _question(config).answer(read_scores(scores))
+        with lock_study(config.out):
+            _write(Evaluated(config, inputs, seen, scoring, tuple(problems)), scores, bins, command)
+            return write_conclusions(config.out, analysis, "method")
 
 
-def _read(
-    sources: Sequence[Source],
-    problems: list[Problem],
-    spacings: dict[Path, tuple[float, ...] | None],
-    reporter: Reporter,
-) -> Masks:
-    masks = {}
-    for source in sources:
-        try:
-            scan = read_mask(source)
-            masks[source.path], spacings[source.path] = scan.array, scan.spacing_mm
-        except InputError as error:
-            problems += error.problems
-        reporter.advance(1)
-    return masks
-
-
-def _coding(masks: Masks, threshold: int | None, problems: list[Problem]) -> MaskCoding:
-    coding, faults = decide_coding(
-        {path: np.unique(mask).tolist() for path, mask in masks.items()}, threshold=threshold
+def _question(config: EvaluateConfig) -> Question:
+    return Question(
+        metric=config.metric,
+        label=config.label,
+        resamples=config.resamples,
+        order=tuple(config.predictions),
+        margin=config.margin,
+        noun="method",
     )
-    problems += faults
-    return coding
 
 
-def _labels(masks: Masks, coding: MaskCoding) -> set[int]:
-    return {int(label) for mask in masks.values() for label in np.unique(label_values(mask, coding))} - {0}
+def _temporary() -> IO[str]:
+    """A file that is gone with its process, whatever ends it."""
+    return TemporaryFile("w+", encoding="utf-8", newline="")
+
+
+def _write(evaluated: Evaluated, scores: IO[str], bins: IO[str], command: str) -> None:
+    config, out = evaluated.config, evaluated.config.out
+    # A report of earlier masks must not stand beside scores of these, should this be the end.
+    (out / "report.html").unlink(missing_ok=True)
+    write_settings(out, describe(evaluated, command))
+    write_table(out / "cases.csv", cases_table(evaluated))
+    write_table(out / "predictions.csv", predictions_table(evaluated))
+    for file in (scores, bins):
+        file.seek(0)
+    if config.probabilities:
+        write_probabilities(out / PROBABILITIES, pieces_of(bins))
+    else:
+        (out / PROBABILITIES).unlink(missing_ok=True)
+    write_pieces(out / "scores.csv", pieces_of(scores))
+
+
+def _examine_all(pairs: Sequence[Pair], workers: int, reporter: Reporter) -> Iterator[Seen]:
+    cases = [pair.case for pair in pairs]
+    outcomes = map_isolated(
+        examine,
+        pairs,
+        workers=workers,
+        timeout_s=lambda pair: seconds_for(pair.case),
+        memory_bytes=lambda pair: memory_for(pair.case),
+        advance=reporter.advance,
+        preload=(examine.__module__, *heavy_modules(cases)),
+        together=cases_at_once(cases),
+    )
+    for case, outcome in zip(cases, outcomes, strict=True):
+        yield Seen(problems=[_why(case, outcome)]) if isinstance(outcome, Failed) else outcome
+
+
+def _score_all(pairs: Sequence[Pair], scoring: Scoring, workers: int, reporter: Reporter) -> Iterator[Scored]:
+    cases = [pair.case for pair in pairs]
+    outcomes = map_isolated(
+        score,
+        [(pair, scoring) for pair in pairs],
+        workers=workers,
+        timeout_s=_PATIENCE_S,
+        memory_bytes=_MEMORY,
+        advance=reporter.advance,
+        preload=(score.__module__, *heavy_modules(cases)),
+        together=cases_at_once(cases),
+    )
+    problems: list[Problem] = []
+    for case, outcome in zip(cases, outcomes, strict=True):
+        if isinstance(outcome, Failed):
+            problems.append(_why(case, outcome))
+        else:
+            problems += outcome.problems
+            yield outcome
+    raise_if_any(problems)
+
+
+def _why(case: Case, failed: Failed) -> Problem:
+    """Which of a case's files is to blame is not known where its process ended."""
+    problem = describe_failure(case, failed)
+    return replace(problem, what=f"or one of its predictions, {problem.what}")

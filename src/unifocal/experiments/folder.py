@@ -2,8 +2,9 @@
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +55,15 @@ def write_text(path: Path, text: str) -> None:
     partial.replace(path)
 
 
+def write_pieces(path: Path, pieces: Iterable[str]) -> None:
+    """Write a long file in one step, a piece at a time."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(path.name + ".partial")
+    with partial.open("w", encoding="utf-8", newline="") as file:
+        file.writelines(pieces)
+    partial.replace(path)
+
+
 def write_table(path: Path, table: pd.DataFrame) -> None:
     """Write a table as CSV in one step; undefined values are empty."""
     write_text(path, table.to_csv(index=False, lineterminator="\n"))
@@ -67,6 +77,15 @@ def write_json(path: Path, content: Mapping[str, Any]) -> None:
 def write_yaml(path: Path, content: Mapping[str, Any]) -> None:
     """Write YAML in one step, keys in the given order."""
     write_text(path, yaml.safe_dump(dict(content), sort_keys=False, allow_unicode=True, width=110))
+
+
+def read_settings(folder: Path) -> dict[str, Any] | None:
+    """A folder's `study.yaml`; None where there is none that can be read."""
+    try:
+        settings = yaml.safe_load((folder / "study.yaml").read_text(encoding="utf-8"))
+    except (OSError, yaml.YAMLError, UnicodeDecodeError):
+        return None
+    return settings if isinstance(settings, dict) else None
 
 
 def read_record(folder: Path) -> dict[str, Any] | None:
@@ -162,6 +181,14 @@ def refuse_other_study(folder: Path, identity: Mapping[str, Any]) -> dict[str, A
         )
     found: dict[str, Any] = settings
     return found
+
+
+def installed_version(name: str) -> str:
+    """The version of a library, for the record."""
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "not installed"
 
 
 def _flatten(values: Any, prefix: str = "") -> dict[str, Any]:

@@ -1,44 +1,44 @@
-"""`report`: what follows from a study's scores, built again."""
+"""`report`: what follows from the scores of a study or an evaluation, built again."""
 
-from pathlib import Path
+from typing import Any
 
 import yaml
 
 from unifocal.config.schema import ReportConfig
-from unifocal.experiments.compare import conclude
-from unifocal.metrics import METRICS
-from unifocal.problems import bad_input
-from unifocal.reporting import write_report
-from unifocal.statistics import Analysis
+from unifocal.experiments.conclude import Question, StudyOutcome, conclude, metric_problems, noun_of
+from unifocal.experiments.folder import lock_study
+from unifocal.problems import bad_input, raise_if_any
 
 
-def rebuild(config: ReportConfig) -> tuple[Analysis, Path]:
-    """Analyse a study folder again and write its tables, figures and page.
+def rebuild(config: ReportConfig) -> StudyOutcome:
+    """Analyse a folder again and write its tables, figures and page.
 
-    Returns:
-        The analysis, and the page.
+    What is not asked for is as the study's own command had it; its margin and label hold for its own metric alone.
 
     Raises:
         InputError: If the folder is no study, has no scores yet, or lacks the metric or label.
     """
     for name in ("study.yaml", "scores.csv"):
         if not (config.study / name).is_file():
-            remedy = "Give the folder of a study that `unifocal compare` has finished."
+            remedy = "Give a folder that `unifocal compare` or `unifocal evaluate` has finished."
             raise bad_input(str(config.study), f"holds no {name}", remedy)
     try:
         settings = yaml.safe_load((config.study / "study.yaml").read_text(encoding="utf-8"))
-        metric = config.metric or settings["config"]["metric"]
-        resamples = settings["config"]["resamples"]
-        order = [loss["label"] for loss in settings["losses"]]
+        asked: dict[str, Any] = settings["config"]
+        metric = config.metric or asked["metric"]
+        resamples = config.resamples or asked["resamples"]
+        order = tuple(str(loss["label"]) for loss in settings["losses"])
     except (yaml.YAMLError, KeyError, TypeError, UnicodeDecodeError):
         raise bad_input(str(config.study / "study.yaml"), "is damaged", "Run the study's command again.") from None
-    if metric not in METRICS:
-        raise bad_input(f"--metric {metric}", "is not a metric", f"Known: {', '.join(METRICS)}.")
-    analysis = conclude(
-        config.study,
+    raise_if_any(metric_problems(metric, "--metric"))
+    is_own = metric == asked["metric"]
+    question = Question(
         metric=metric,
-        label=config.label,
+        label=config.label if config.label is not None or not is_own else asked.get("label"),
         resamples=resamples,
         order=order,
+        margin=config.margin if config.margin is not None or not is_own else asked.get("margin"),
+        noun=noun_of(settings),
     )
-    return analysis, write_report(config.study, analysis)
+    with lock_study(config.study):
+        return conclude(config.study, question)

@@ -5,7 +5,6 @@ import platform
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import pandas as pd
@@ -16,6 +15,7 @@ from unifocal.config.schema import LossConfig, ModelConfig, StudyConfig
 from unifocal.data.check import CheckedData
 from unifocal.data.split_plan import unit_of
 from unifocal.data.splits import Fold, split_hash
+from unifocal.experiments.folder import installed_version
 from unifocal.experiments.inputs import foreground_percent
 from unifocal.experiments.prepare import Prepared
 from unifocal.experiments.run import build_network
@@ -43,7 +43,7 @@ def describe_study(
         "unifocal": __version__,
         "command": command,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "versions": {"python": platform.python_version()} | {name: _version(name) for name in LIBRARIES},
+        "versions": {"python": platform.python_version()} | {name: installed_version(name) for name in LIBRARIES},
         "machine": {
             "system": platform.platform(),
             "processor": platform.processor() or platform.machine(),
@@ -161,10 +161,3 @@ def _cores() -> int:
 def _data_name(config: StudyConfig) -> str:
     folder = config.data.folder or config.data.images
     return folder.resolve().name if folder else ""
-
-
-def _version(name: str) -> str:
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return "not installed"

@@ -13,10 +13,10 @@ import torch
 from filelock import FileLock
 
 from unifocal.config.schema import LossConfig, NetworkConfig, TrainingConfig
-from unifocal.data.case import Case
 from unifocal.experiments.folder import SCORE_COLUMNS, RunKey, read_run, score_rows, write_json, write_table
 from unifocal.experiments.prepare import Prepared
-from unifocal.inference import predict_indices, write_mask
+from unifocal.experiments.probabilities import PROBABILITIES, csv_text, probability_rows, write_probabilities
+from unifocal.inference import decide, predict_probabilities, write_mask
 from unifocal.losses import create
 from unifocal.metrics import score_case
 from unifocal.models import UNet, save_bundle
@@ -123,7 +123,9 @@ def _train_and_score(task: RunTask, on_epoch: Callable[[EpochRecord], None]) -> 
     )
     network.load_state_dict(result.weights)
     save_bundle(task.folder / "weights.pt", network, details=task.details)
-    write_table(task.folder / "scores.csv", _score(task, network))
+    scores, probabilities = _score(task, network)
+    write_probabilities(task.folder / PROBABILITIES, [probabilities])
+    write_table(task.folder / "scores.csv", scores)
     (task.folder / "state.ckpt").unlink(missing_ok=True)
     return {
         "status": "done",
@@ -135,18 +137,22 @@ def _train_and_score(task: RunTask, on_epoch: Callable[[EpochRecord], None]) -> 
     }
 
 
-def _score(task: RunTask, network: UNet) -> pd.DataFrame:
+def _score(task: RunTask, network: UNet) -> tuple[pd.DataFrame, str]:
+    """All of the run's `scores.csv`, and the lines of its table of probabilities."""
     folder = task.folder / "predictions"
     folder.mkdir(exist_ok=True)
-    cases: list[Case] = [task.prepared.cases[index] for index in task.test]
-    stream = task.prepared.stream(task.test)
+    prepared, key = task.prepared, task.key
     rows: list[dict[str, Any]] = []
-    predictions = predict_indices(network, stream, batch_size=task.training.batch_size)
-    for case, index, indices in zip(cases, task.test, predictions, strict=True):
-        predicted = task.prepared.labels_of(indices)
+    bins: list[str] = []
+    stream = predict_probabilities(network, prepared.stream(task.test), batch_size=task.training.batch_size)
+    for index, probabilities in zip(task.test, stream, strict=True):
+        case, truth = prepared.cases[index], prepared.recipe(index).truth()
+        predicted = prepared.labels_of(decide(probabilities))
         write_mask(folder / f"{case.name}.png", predicted)
         scores = score_case(
-            task.prepared.recipe(index).truth(), predicted, spacing_mm=case.spacing_mm, labels=task.prepared.labels
+            truth, predicted, spacing_mm=case.spacing_mm, labels=prepared.labels, probabilities=probabilities
         )
-        rows += score_rows(task.key.loss, task.key.fold, task.key.seed, case, scores)
-    return pd.DataFrame(rows, columns=SCORE_COLUMNS)
+        rows += score_rows(key.loss, key.fold, key.seed, case, scores)
+        known = (key.loss, key.fold, key.seed, case.name, case.patient)
+        bins.append(csv_text(probability_rows(known, truth, probabilities, prepared.labels)))
+    return pd.DataFrame(rows, columns=SCORE_COLUMNS), "".join(bins)

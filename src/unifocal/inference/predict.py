@@ -1,55 +1,82 @@
-"""Class indices for prepared images, brought back to each image's own size."""
+"""Probabilities and class indices for prepared images, brought back to each image's own size."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby, islice
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import nn
 
 from unifocal.preprocessing.resampling import restore
 from unifocal.preprocessing.sample import GeometryRecord
 
+PreparedImage = tuple[NDArray[np.float32], Sequence[GeometryRecord]]
+"""A prepared image (channels, rows, columns) and what preparing it did to its grid."""
+
 
 @torch.inference_mode()
-def predict_indices(
-    network: nn.Module, images: Iterable[tuple[NDArray[np.float32], Sequence[GeometryRecord]]], *, batch_size: int
-) -> Iterator[NDArray[np.uint8]]:
-    """Segment images one batch at a time, in float32.
+def predict_probabilities(
+    network: nn.Module, images: Iterable[PreparedImage], *, batch_size: int
+) -> Iterator[NDArray[np.float32]]:
+    """Probabilities at each image's own size, one batch at a time, in float32.
 
-    Probabilities, not labels, are brought to the image's own size (bilinear), and decided there: a boundary is
-    placed finer than the network's grid, and small objects are not lost to it.
+    They are brought to that size by linear interpolation. What preparing cut away is background.
 
     Args:
         network: Maps (N, channels, rows, columns) to logits (N, outputs, rows, columns); one output means foreground
             against background (sigmoid), more mean one class each (softmax). Left in evaluation mode.
-        images: Pairs of a prepared image (channels, rows, columns) and what preparing it did to its grid.
+        images: What to segment.
         batch_size: Images per forward pass.
 
     Yields:
-        Per image, (rows, columns) class indices, 0 for background.
+        Per image (outputs, rows, columns), each in [0, 1]; the background's first where there are several.
     """
     network.eval()
     device = next(network.parameters()).device
     for batch in _batches(images, batch_size):
         stacked = torch.from_numpy(np.stack([image for image, _ in batch])).to(device)
         logits = network(stacked.contiguous(memory_format=torch.channels_last)).float().cpu()
-        for one, (_, geometry) in zip(logits, batch, strict=True):
-            yield _decide(one, geometry)
+        probabilities = logits.sigmoid() if logits.shape[1] == 1 else logits.softmax(dim=1)
+        for one, (_, geometry) in zip(probabilities.numpy(), batch, strict=True):
+            yield _restore(one, geometry)
 
 
-def _batches(
-    images: Iterable[tuple[NDArray[np.float32], Sequence[GeometryRecord]]], size: int
-) -> Iterator[list[tuple[NDArray[np.float32], Sequence[GeometryRecord]]]]:
+def decide(probabilities: NDArray[np.floating[Any]]) -> NDArray[np.uint8]:
+    """The class of every element: above 1/2 for a single output, else the most probable.
+
+    Args:
+        probabilities: (outputs, *spatial), at the image's own size: a boundary is placed finer there than on the
+            network's grid, and small objects are not lost to it.
+
+    Returns:
+        (*spatial) class indices, 0 for background.
+    """
+    chosen = probabilities[0] > 0.5 if len(probabilities) == 1 else probabilities.argmax(axis=0)
+    return np.asarray(chosen, dtype=np.uint8)
+
+
+def predict_indices(
+    network: nn.Module, images: Iterable[PreparedImage], *, batch_size: int
+) -> Iterator[NDArray[np.uint8]]:
+    """Class indices (rows, columns) of each image: `decide` on `predict_probabilities`."""
+    return map(decide, predict_probabilities(network, images, batch_size=batch_size))
+
+
+def _batches(images: Iterable[PreparedImage], size: int) -> Iterator[list[PreparedImage]]:
     """Neighbours of one shape together, in order."""
     for _, alike in groupby(images, key=lambda pair: pair[0].shape):
         while batch := list(islice(alike, size)):
             yield batch
 
 
-def _decide(logits: Tensor, geometry: Sequence[GeometryRecord]) -> NDArray[np.uint8]:
-    probabilities = logits.sigmoid() if len(logits) == 1 else logits.softmax(dim=0)
-    restored = restore(probabilities.numpy(), geometry)
-    chosen = restored[0] > 0.5 if len(restored) == 1 else restored.argmax(axis=0)
-    return np.asarray(chosen, dtype=np.uint8)
+def _restore(probabilities: NDArray[np.float32], geometry: Sequence[GeometryRecord]) -> NDArray[np.float32]:
+    if len(probabilities) == 1:
+        restored = restore(probabilities, geometry)
+    else:
+        inside = restore(probabilities[1:], geometry)
+        background = 1 - restore(1 - probabilities[:1], geometry)
+        restored = np.concatenate([background, inside])
+    # Interpolation may step over the edges by a rounding error.
+    return np.clip(restored, 0, 1, out=restored)

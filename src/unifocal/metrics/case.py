@@ -2,21 +2,24 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
+from math import prod
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from unifocal.metrics.calibration import brier
 from unifocal.metrics.definitions import METRICS
+from unifocal.metrics.lesions import lesion_counts, lesion_scores
+from unifocal.metrics.metric import Metric
 from unifocal.metrics.overlap import Counts, count, overlap_scores
-from unifocal.metrics.surface import SURFACE_DISTANCES, image_diagonal, surface_distances
-from unifocal.metrics.validation import (
-    check_labels,
-    check_masks,
-    check_probabilities,
-    check_spacing,
-)
+from unifocal.metrics.probability import probability_scores
+from unifocal.metrics.regions import Box, label_boxes
+from unifocal.metrics.surface import SURFACE_METRICS, image_diagonal, surface_distances
+from unifocal.metrics.validation import check_input
+
+_Scored = tuple[float | None, str]
+_Spacing = tuple[float, ...] | None
+_CUBIC_MM_PER_ML = 1000.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +30,7 @@ class Score:
         label: The integer in the masks.
         metric: A name in `METRICS`.
         value: None where the metric is undefined.
-        unit: Empty for ratios, else `mm`, `mm2`, `mm3` or `px` (one element, pixel or voxel).
+        unit: Empty for ratios and numbers of lesions, else `mm`, `mm2`, `ml` or `px` (one element, pixel or voxel).
         reason: Why the value is undefined or not the formula's; empty otherwise.
     """
 
@@ -62,89 +65,75 @@ def score_case(
         labels: Which labels to score, in this order. When None, those above 0 that either mask
             holds; there are no scores when both masks are background alone.
         probabilities: Predicted probabilities (channels, *spatial): the background's and then one
-            channel per entry of `labels`, or one channel alone for a single label. Adds `brier`.
+            channel per entry of `labels`, or one channel alone for a single label. Adds `ece`, `brier`
+            and `average_precision`.
         tolerance: The tolerance of `nsd`, in mm (`px` when the spacing is None).
 
     Returns:
-        One score per label and metric, labels in order and metrics in the order of `METRICS`.
-        Areas in 2D are volumes in 3D; `brier` is there with `probabilities` only.
+        One score per label and metric, labels in order and metrics in the order of `METRICS`. Sizes are areas in
+        2D, in mm2, and volumes in 3D, in ml.
 
     Raises:
-        ValueError: If the masks are not integer or boolean, not 2D or 3D, of different shapes,
-            negative or without any element.
-        ValueError: If the spacing is not one positive number per axis.
-        ValueError: If `labels` are not distinct and above 0.
-        ValueError: If probabilities come without `labels`, have the wrong shape or leave [0, 1].
-        ValueError: If the tolerance is negative or not a number.
+        ValueError: If anything of this holds; the message has one line for each: the masks are not integer or
+            boolean, not 2D or 3D, of different shapes, negative or without any element; the spacing is not one
+            positive number per axis; `labels` are not distinct and above 0; probabilities come without `labels`,
+            have the wrong shape or leave [0, 1]; the tolerance is negative or not a number.
     """
-    check_masks(truth, prediction)
-    check_spacing(spacing_mm, truth.ndim)
-    check_labels(labels)
-    if not tolerance >= 0:
-        raise ValueError(f"tolerance is {tolerance}; expected 0 or more")
-    if probabilities is not None:
-        check_probabilities(probabilities, labels, truth.shape)
-    if labels is None:
-        found = np.union1d(np.unique(truth), np.unique(prediction))
-        labels = [int(label) for label in found if label > 0]
+    check_input(truth, prediction, spacing_mm, labels, probabilities, tolerance)
     spacing = None if spacing_mm is None else tuple(float(step) for step in spacing_mm)
+    boxes = label_boxes(truth, prediction, labels)
     scores: list[Score] = []
-    for position, label in enumerate(labels):
-        # The last channels are the labels', whether or not the background has one.
-        channel = None if probabilities is None else probabilities[position - len(labels)]
-        scores += _score_label(int(label), truth == label, prediction == label, spacing, channel, tolerance)
+    for position, (label, box) in enumerate(boxes.items()):
+        counts, values = _mask_scores(label, box, truth, prediction, spacing, tolerance)
+        if probabilities is not None:
+            # The last channels are the labels', whether or not the background has one.
+            given = probability_scores(truth == label, probabilities[position - len(boxes)])
+            values |= {name: METRICS[name].scored(value, counts.situation) for name, (value, _) in given.items()}
+        scores += [_score(label, metric, *values[name], spacing) for name, metric in METRICS.items() if name in values]
     return scores
 
 
-def _score_label(
+def _mask_scores(
     label: int,
-    truth: NDArray[np.bool_],
-    prediction: NDArray[np.bool_],
-    spacing: tuple[float, ...] | None,
-    probability: NDArray[Any] | None,
+    box: Box | None,
+    truth: NDArray[Any],
+    prediction: NDArray[Any],
+    spacing: _Spacing,
     tolerance: float,
-) -> list[Score]:
-    counts = count(truth, prediction)
+) -> tuple[Counts, dict[str, _Scored]]:
+    inside = box or (slice(0),) * truth.ndim
+    # Files of some formats come with their axes in memory the other way round.
+    true, predicted = (np.equal(mask[inside], label, order="C") for mask in (truth, prediction))
+    counts = count(true, predicted, truth.size)
     values = overlap_scores(counts)
-    values |= _surface_scores(counts, truth, prediction, spacing or (1.0,) * truth.ndim, tolerance)
-    if probability is not None:
-        values["brier"] = (brier(truth, probability), "")
+    values |= _surface_scores(counts, true, predicted, truth.shape, spacing or (1.0,) * truth.ndim, tolerance)
+    values |= lesion_scores(lesion_counts(true, predicted))
     values |= {name: (float(number), "") for name, number in asdict(counts).items()}
-    values |= dict(_sizes(counts, truth.ndim, spacing))
-    return [
-        Score(label, metric.name, *_with_unit(values[metric.name], metric.unit, spacing))
-        for metric in METRICS.values()
-        if metric.name in values
-    ]
+    return counts, values | dict(_sizes(counts, truth.ndim, spacing))
 
 
-def _with_unit(
-    scored: tuple[float | None, str], unit: str, spacing: tuple[float, ...] | None
-) -> tuple[float | None, str, str]:
-    value, reason = scored
-    return value, "px" if unit and spacing is None else unit, reason
+def _score(label: int, metric: Metric, value: float | None, reason: str, spacing: _Spacing) -> Score:
+    return Score(label, metric.name, value, "px" if metric.unit and spacing is None else metric.unit, reason)
 
 
 def _surface_scores(
     counts: Counts,
     truth: NDArray[np.bool_],
     prediction: NDArray[np.bool_],
+    shape: tuple[int, ...],
     spacing: tuple[float, ...],
     tolerance: float,
-) -> dict[str, tuple[float | None, str]]:
-    situation = counts.situation
-    if situation is None:
-        distances = surface_distances(truth, prediction, spacing).summarise(tolerance)
+) -> dict[str, _Scored]:
+    if counts.situation is None:
+        distances = surface_distances(truth, prediction, spacing).scores(tolerance)
         return {name: (value, "") for name, value in distances.items()}
-    given = {"undefined": None, "zero": 0.0, "diagonal": image_diagonal(truth.shape, spacing)}
-    return {
-        name: (given[METRICS[name].empty[situation]], METRICS[name].reason(situation))
-        for name in (*SURFACE_DISTANCES, "nsd")
-    }
+    diagonal = image_diagonal(shape, spacing)
+    return {name: METRICS[name].scored(None, counts.situation, diagonal) for name in SURFACE_METRICS}
 
 
-def _sizes(counts: Counts, ndim: int, spacing: tuple[float, ...] | None) -> Iterator[tuple[str, tuple[float, str]]]:
+def _sizes(counts: Counts, ndim: int, spacing: _Spacing) -> Iterator[tuple[str, _Scored]]:
     kind = "area" if ndim == 2 else "volume"
-    element = 1.0 if spacing is None else float(np.prod(spacing))
+    element = 1.0 if spacing is None else prod(spacing) / (1.0 if ndim == 2 else _CUBIC_MM_PER_ML)
     yield f"{kind}_truth", (counts.truth * element, "")
     yield f"{kind}_prediction", (counts.prediction * element, "")
+    yield f"{kind}_difference", ((counts.prediction - counts.truth) * element, "")

@@ -2,12 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial import cKDTree
 
-SURFACE_DISTANCES = ("hausdorff", "hd95", "hd95_pooled", "assd")
+from unifocal.metrics.nearest import Floats, nearest_distances
+from unifocal.metrics.regions import bounding_box
+
+SURFACE_METRICS = ("hausdorff", "hd95", "hd95_pooled", "assd", "nsd")
 
 
 @dataclass(frozen=True)
@@ -19,37 +22,54 @@ class SurfaceDistances:
         from_prediction: One distance per boundary element of the prediction, likewise.
     """
 
-    from_truth: NDArray[np.float64]
-    from_prediction: NDArray[np.float64]
+    from_truth: Floats
+    from_prediction: Floats
 
-    def summarise(self, tolerance: float) -> dict[str, float]:
-        """Hausdorff distance, its 95th percentiles, the average distance and the surface Dice.
+    @cached_property
+    def both(self) -> Floats:
+        """The distances of both directions together."""
+        return np.concatenate([self.from_truth, self.from_prediction])
 
-        Args:
-            tolerance: For `nsd` (Nikolov et al. 2018, counted over boundary elements), in the unit
-                of the distances.
-        """
-        both = np.concatenate([self.from_truth, self.from_prediction])
-        directed = [np.percentile(distances, 95) for distances in (self.from_truth, self.from_prediction)]
+    def hausdorff(self) -> float:
+        """The largest distance."""
+        return float(self.both.max())
+
+    def percentile(self, q: float) -> float:
+        """The larger of the two directed percentiles (linear interpolation), `q` from 0 to 100."""
+        return float(max(np.percentile(self.from_truth, q), np.percentile(self.from_prediction, q)))
+
+    def pooled_percentile(self, q: float) -> float:
+        """The percentile (linear interpolation) of both directions together, `q` from 0 to 100."""
+        return float(np.percentile(self.both, q))
+
+    def average(self) -> float:
+        """The mean of both directions' distances together."""
+        return float(self.both.mean())
+
+    def surface_dice(self, tolerance: float) -> float:
+        """The share of boundary elements within the tolerance, which has the unit of the distances."""
         # A distance of exactly the tolerance may come out a rounding error above it.
-        within = both <= tolerance * (1 + 1e-9)
+        return float(np.mean(self.both <= tolerance * (1 + 1e-9)))
+
+    def scores(self, tolerance: float) -> dict[str, float]:
+        """`SURFACE_METRICS` by name, `nsd` at the tolerance."""
         return {
-            "hausdorff": float(both.max()),
-            "hd95": float(max(directed)),
-            "hd95_pooled": float(np.percentile(both, 95)),
-            "assd": float(both.mean()),
-            "nsd": float(within.mean()),
+            "hausdorff": self.hausdorff(),
+            "hd95": self.percentile(95),
+            "hd95_pooled": self.pooled_percentile(95),
+            "assd": self.average(),
+            "nsd": self.surface_dice(tolerance),
         }
 
 
 def boundary(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """The foreground elements with a face neighbour outside; beyond the array counts as outside."""
-    padded = np.pad(mask, 1)
-    inner = (slice(1, -1),) * mask.ndim
     interior = mask.copy()
     for axis in range(mask.ndim):
-        for neighbour in (slice(None, -2), slice(2, None)):
-            interior &= padded[(*inner[:axis], neighbour, *inner[axis + 1 :])]
+        whole, inside = np.moveaxis(mask, axis, 0), np.moveaxis(interior, axis, 0)
+        inside[1:] &= whole[:-1]
+        inside[:-1] &= whole[1:]
+        inside[[0, -1]] = False
     return mask & ~interior
 
 
@@ -59,18 +79,26 @@ def surface_distances(
     """Distances between the element centres of two boundaries.
 
     Args:
-        truth: A mask with at least one foreground element.
+        truth: A boolean mask with at least one foreground element.
         prediction: Likewise, of the same shape.
         spacing: The distance between element centres along each axis.
 
     Returns:
         The distances of both directions, in the unit of the spacing.
+
+    Raises:
+        ValueError: If the masks differ in shape or one of them is empty.
     """
-    box = _bounding_box(truth | prediction)
-    edge_truth, edge_prediction = boundary(truth[box]), boundary(prediction[box])
+    if truth.shape != prediction.shape:
+        raise ValueError(f"truth has shape {truth.shape}, prediction {prediction.shape}; expected the same")
+    box = bounding_box(truth | prediction)
+    masks = [] if box is None else [np.ascontiguousarray(mask[box], np.bool_) for mask in (truth, prediction)]
+    if not masks or not all(mask.any() for mask in masks):
+        raise ValueError("an empty mask has no boundary; expected foreground in both masks")
+    edge_truth, edge_prediction = map(boundary, masks)
     return SurfaceDistances(
-        from_truth=_directed(edge_truth, edge_prediction, spacing),
-        from_prediction=_directed(edge_prediction, edge_truth, spacing),
+        from_truth=nearest_distances(edge_truth, edge_prediction, spacing),
+        from_prediction=nearest_distances(edge_prediction, edge_truth, spacing),
     )
 
 
@@ -78,21 +106,3 @@ def image_diagonal(shape: Sequence[int], spacing: Sequence[float]) -> float:
     """The distance between opposite corners' centres: sqrt(sum(((n - 1) * spacing)^2))."""
     extent = (np.asarray(shape) - 1) * np.asarray(spacing, dtype=np.float64)
     return float(np.sqrt(np.square(extent).sum()))
-
-
-def _bounding_box(mask: NDArray[np.bool_]) -> tuple[slice, ...]:
-    box = []
-    for axis in range(mask.ndim):
-        others = tuple(other for other in range(mask.ndim) if other != axis)
-        occupied = np.flatnonzero(mask.any(axis=others))
-        box.append(slice(int(occupied[0]), int(occupied[-1]) + 1))
-    return tuple(box)
-
-
-def _directed(source: NDArray[np.bool_], target: NDArray[np.bool_], spacing: Sequence[float]) -> NDArray[np.float64]:
-    distances = np.zeros(np.count_nonzero(source))
-    apart = np.argwhere(source & ~target) * np.asarray(spacing, dtype=np.float64)
-    if len(apart):
-        tree = cKDTree(np.argwhere(target) * np.asarray(spacing, dtype=np.float64))
-        distances[: len(apart)] = tree.query(apart)[0]
-    return distances

@@ -1,46 +1,92 @@
 """What a reader must know before believing the verdict."""
 
+from collections.abc import Iterator, Mapping
+
+import pandas as pd
+
 from unifocal.reporting.study import StudyView
-from unifocal.reporting.wording import count
+from unifocal.reporting.wording import count, enumeration, plural
 from unifocal.statistics.result import Analysis
 
 FEW_PATIENTS = 6
 
 
 def cautions(study: StudyView, analysis: Analysis) -> list[str]:
-    """Sentences about failed or unfinished runs, undefined scores, and doubts about patients and split."""
-    patients = study.cases["patient"].nunique()
-    failed, missing = len(study.failed_runs), study.missing_runs
-    metric, label = analysis.verdict.metric, analysis.verdict.label
-    main = analysis.summary[(analysis.summary["metric"] == metric) & (analysis.summary["label"] == label)]
-    undefined = int(main["n_undefined"].sum()) if len(main) else 0
-    scores = study.scores[(study.scores["metric"] == metric) & (study.scores["label"] == label)]
-    unequal = len({frozenset(cases) for _, cases in scores.groupby("loss")["case"]}) > 1
-    improving = ", ".join(f"{loss}: {runs}" for loss, runs in study.still_improving.items())
-    folds, is_official = study.scores["fold"].nunique(), study.setting("split", "kind") == "official"
+    """Sentences about failed or unfinished runs, undefined scores, and doubts about patients, split and training."""
     return [
-        words
-        for words, applies in (
-            (f"{count(failed, 'run')} of {len(study.runs)} failed; see Failed runs below.", failed > 0),
-            (f"{count(missing, 'run')} left no record; the comparison is not complete.", missing > 0),
-            (
-                f"Training was still improving when it ended ({improving}): more epochs may change the ranking.",
-                improving != "",
-            ),
-            ("The losses were not scored on the same cases.", unequal),
-            (f"{count(undefined, 'score')} of the main metric could not be defined and count nowhere.", undefined > 0),
-            (f"Only {count(patients, 'patient')}: hardly anything can be told apart.", patients < FEW_PATIENTS),
-            ("Only one fold was scored: the test part is a fraction of the data.", folds == 1 and not is_official),
-            ("Only the official test part was scored: other cases may rank the losses otherwise.", is_official),
-            ("The data are the built-in phantom: what holds for it need not hold for real images.", study.is_phantom),
-            (
-                "The split is over images: the same patient may stand in training and test, so scores are flattering.",
-                study.setting("split", "by") == "image",
-            ),
-            (
-                "Patients are not known: if some images share a patient, the intervals are too narrow.",
-                study.setting("data", "patients_known") is False,
-            ),
-        )
-        if applies
+        *_of_runs(study),
+        *_of_scores(study, analysis),
+        *_of_patients(study),
+        *_of_predictions(study),
+        *(_of_design(study) if study.kind == "study" else ()),
     ]
+
+
+def _of_runs(study: StudyView) -> Iterator[str]:
+    failed, missing = len(study.failed_runs), study.missing_runs
+    if failed:
+        yield f"{count(failed, 'run')} of {len(study.runs)} failed; see Failed runs below."
+    if missing:
+        yield f"{count(missing, 'run')} left no record; the comparison is not complete."
+    improving = ", ".join(f"{loss}: {runs}" for loss, runs in study.still_improving.items())
+    if improving:
+        yield f"Training was still improving when it ended ({improving}): more epochs may change the ranking."
+
+
+def _of_scores(study: StudyView, analysis: Analysis) -> Iterator[str]:
+    metric, label = analysis.verdict.metric, analysis.verdict.label
+    scores = study.scores[(study.scores["metric"] == metric) & (study.scores["label"] == label)]
+    without = [loss for loss in study.losses if loss not in set(scores.dropna(subset="value")["loss"])]
+    if without and len(without) < len(study.losses):
+        yield f"Without any score of the main metric, and so not ranked: {', '.join(without)}."
+    if len({frozenset(cases) for _, cases in scores.groupby("loss")["case"]}) > 1:
+        yield f"The {plural(study.noun)} were not scored on the same cases."
+    undefined = scores[scores["value"].isna()]
+    if len(undefined):
+        yield (
+            f"{count(len(undefined), 'score')} of the main metric could not be defined and count nowhere"
+            f"{_reasons(undefined)}."
+        )
+
+
+def _reasons(undefined: pd.DataFrame) -> str:
+    if "reason" not in undefined:
+        return ""
+    counted = undefined["reason"].fillna("").value_counts()
+    said = [f"{str(reason).removesuffix(': undefined')} ({number})" for reason, number in counted.items() if reason]
+    return f": {enumeration(said)}" if said else ""
+
+
+def _of_predictions(study: StudyView) -> Iterator[str]:
+    """What an evaluation says of the masks that it was given."""
+    methods = study.setting("predictions")
+    for name, said in methods.items() if isinstance(methods, Mapping) else ():
+        missing = said.get("missing") if isinstance(said, Mapping) else None
+        if missing:
+            number = len(missing) if isinstance(missing, list) else int(missing)
+            yield f"{name} lacks {count(number, 'prediction')}, which counted as empty masks."
+    warnings = study.setting("warnings")
+    if isinstance(warnings, list) and warnings:
+        yield f"{count(len(warnings), 'warning')} about the masks: see study.yaml."
+
+
+def _of_patients(study: StudyView) -> Iterator[str]:
+    patients = study.cases["patient"].nunique()
+    if patients < FEW_PATIENTS:
+        yield f"Only {count(patients, 'patient')}: hardly anything can be told apart."
+    if study.setting("data", "patients_known") is False:
+        yield "Patients are not known: if some images share a patient, the intervals are too narrow."
+
+
+def _of_design(study: StudyView) -> Iterator[str]:
+    is_official = study.setting("split", "kind") == "official"
+    if study.scores["fold"].nunique() == 1 and not is_official:
+        yield "Only one fold was scored: the test part is a fraction of the data."
+    if is_official:
+        yield "Only the official test part was scored: other cases may rank the losses otherwise."
+    if study.is_phantom:
+        yield "The data are the built-in phantom: what holds for it need not hold for real images."
+    if study.setting("split", "by") == "image":
+        yield "The split is over images: the same patient may stand in training and test, so scores are flattering."
+    if study.scores["seed"].nunique() == 1:
+        yield "Every network was trained once (one seed): training again may change a close ranking."

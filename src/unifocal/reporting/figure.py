@@ -2,6 +2,7 @@
 
 import io
 import re
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Literal
@@ -10,6 +11,8 @@ import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+
+from unifocal.reporting.wording import shortened
 
 INK, MUTED, GRID, PAPER = "#1d2125", "#69707a", "#d9dde2", "#fefefe"
 PAGE_COLOURS = {
@@ -20,7 +23,14 @@ PAGE_COLOURS = {
 }
 # Okabe and Ito's palette for colour-blind readers, darkened where it would vanish on white and without
 # its black, which would vanish on a dark page.
-PALETTE = ("#2a7fba", "#d9740b", "#0f9d76", "#c2549b", "#8a7a13", "#c8442c", "#7b6fd0", "#3fa3c9")
+# The last four are for studies of many losses; nothing is told apart by colour alone.
+PALETTE = (
+    *("#2a7fba", "#d9740b", "#0f9d76", "#c2549b", "#8a7a13", "#c8442c", "#7b6fd0", "#3a9abf"),
+    *("#7a8b2e", "#a9745a", "#5f8299", "#d0679a"),
+)
+DASHES: tuple[Any, ...] = ("solid", (0, (5, 2)), (0, (1.2, 1.6)), (0, (6, 1.6, 1.2, 1.6)))
+MARKERS = ("o", "s", "^", "D", "v", "P")
+MOST_TITLE = 36
 STYLE: dict[Any, Any] = {
     "font.family": "sans-serif",
     "font.sans-serif": ["DejaVu Sans"],
@@ -85,17 +95,40 @@ def panels(number_of: int, width: float, height: float) -> tuple[Figure, list[Ax
     return figure, axes[:number_of]
 
 
+def titled(loss: str) -> str:
+    """A loss's label as a panel's title: its parameters in a second line, neither wider than the panel."""
+    name, bracket, parameters = loss.partition("(")
+    lines = [shortened(name, MOST_TITLE), shortened(bracket + parameters, MOST_TITLE)]
+    return "\n".join(line for line in lines if line)
+
+
+def label(axes: Axes, at: tuple[float, float], text: str, **where: Any) -> None:
+    """A small text over whatever is drawn beneath it."""
+    ground = {"facecolor": PAPER, "linewidth": 0, "pad": 1.2}
+    axes.text(*at, text, fontsize=8, color=INK, zorder=8, bbox=ground if text else None, **where)
+
+
+@contextmanager
+def _any_letter() -> Iterator[None]:
+    """Say nothing of letters that the font lacks: browsers find another font, a PNG shows boxes."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing from")
+        yield
+
+
 def to_svg(figure: Figure) -> str:
     """The figure as SVG text, the same bytes each time."""
     buffer = io.StringIO()
-    figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
+    with _any_letter():
+        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
     return buffer.getvalue()
 
 
 def to_png(figure: Figure) -> bytes:
     """The figure as PNG bytes, the same each time."""
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", metadata={"Software": None})
+    with _any_letter():
+        figure.savefig(buffer, format="png", metadata={"Software": None})
     return buffer.getvalue()
 
 

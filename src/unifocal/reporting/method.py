@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from unifocal.metrics import METRICS
+from unifocal.reporting.method_statistics import statistics_passage
 from unifocal.reporting.preparation import preparation
 from unifocal.reporting.study import StudyView
 from unifocal.reporting.tables import judged_metrics
@@ -36,19 +37,20 @@ class Passage:
 
 
 def method_passages(study: StudyView, analysis: Analysis) -> list[Passage]:
-    """The method: data, preprocessing, split, network, training, losses, metrics, statistics.
+    """The method: data, preprocessing, split, network, training, losses (or methods), metrics, statistics.
 
     A sentence appears only where `study.yaml` or the scores say what it says.
     """
+    is_trained = study.kind == "study"
     passages = [
         Passage("Data", _data(study)),
         Passage("Preprocessing", preparation(study)),
-        Passage("Split", _split(study)),
+        Passage("Split", _split(study) if is_trained else ""),
         Passage("Network", _network(study)),
         Passage("Training", _training(study)),
-        _losses(study),
+        _losses(study) if is_trained else _methods(study),
         _metrics(analysis),
-        Passage("Statistics", _statistics(study, analysis)),
+        Passage("Statistics", statistics_passage(study, analysis)),
     ]
     return [passage for passage in passages if passage.text or passage.entries]
 
@@ -203,6 +205,19 @@ def _losses(study: StudyView) -> Passage:
     return Passage("Losses", "", tuple(described))
 
 
+def _methods(study: StudyView) -> Passage:
+    """Where the masks that were scored came from."""
+    predictions = study.setting("predictions")
+    given = predictions if isinstance(predictions, Mapping) else {}
+    entries = [
+        (name, f"masks of {given[name]['folder']}")
+        for name in study.losses
+        if isinstance(given.get(name), Mapping) and given[name].get("folder")
+    ]
+    text = "The masks came from elsewhere and were scored as they are; nothing was trained." if entries else ""
+    return Passage("Methods compared", text, tuple(entries))
+
+
 def _metrics(analysis: Analysis) -> Passage:
     metrics = [METRICS[name] for name in judged_metrics(analysis.summary["metric"])]
     policies: dict[str, list[str]] = {}
@@ -210,28 +225,8 @@ def _metrics(analysis: Analysis) -> Passage:
         if metric.empty_policy:
             policies.setdefault(metric.empty_policy, []).append(metric.title)
     words = [f"{enumeration(titles)} where {policy}." for policy, titles in policies.items()]
-    definitions = [(metric.title, metric.definition) for metric in metrics]
+    definitions = [
+        (metric.title, f"{metric.definition.rstrip('.')}{f' ({metric.source})' if metric.source else ''}.")
+        for metric in metrics
+    ]
     return Passage("Metrics, per image", "", (*definitions, *([("Empty masks", " ".join(words))] if words else [])))
-
-
-def _statistics(study: StudyView, analysis: Analysis) -> str:
-    comparison = analysis.comparison
-    tests = sorted({str(test) for test in comparison["test"].dropna()})
-    resamples = study.setting("config", "resamples")
-    drawn = f" ({int(resamples):,} resamples)" if resamples is not None else ""
-    return _sentences(
-        [
-            "A patient's value is the mean over that patient's images"
-            + (" and seeds" if study.scores["seed"].nunique() > 1 else "")
-            + ", so that every patient weighs the same.",
-            f"Intervals are 95 % bias-corrected and accelerated (BCa) bootstrap intervals over patients{drawn}.",
-            bool(tests)
-            and f"Every pair of losses was compared over the patients that both were scored on: {enumeration(tests)}. "
-            "P values were corrected for the number of pairs by Holm's method within each metric; the effect size is "
-            "the matched-pairs rank-biserial correlation (-1 to 1; positive: the first loss's values are larger).",
-            "The probability of being the best is the share of bootstrap resamples in which a loss had the best mean.",
-            "The intervals reflect the choice of patients, not the chance in a network's training."
-            if study.scores["seed"].nunique() == 1
-            else None,
-        ]
-    )

@@ -23,6 +23,7 @@ def displayable(image: NDArray[np.float32]) -> Pixels:
     Returns:
         (rows, columns, 3).
     """
+    image = np.nan_to_num(image)
     if image.shape[0] == 3:
         low, high = 0.0, max(float(image.max()), 1e-6)
         high = 255.0 if 1.0 < high <= 255.0 else high
@@ -73,6 +74,22 @@ def resized_mask(mask: Mask, scale: float) -> Mask:
 
 def _scaled_size(shape: tuple[int, ...], scale: float) -> tuple[int, int]:
     return max(1, round(shape[1] * scale)), max(1, round(shape[0] * scale))
+
+
+def isotropic(pixels: NDArray[np.uint8], aspect: float, *, smooth: bool) -> NDArray[np.uint8]:
+    """A picture or mask with pixels made square, by repeating or smoothing along its coarser axis.
+
+    Args:
+        pixels: (rows, columns) or (rows, columns, 3).
+        aspect: A pixel's height over its width.
+        smooth: Whether to interpolate; masks must not be.
+    """
+    if 0.95 < aspect < 1.05:
+        return pixels
+    rows, columns = pixels.shape[:2]
+    size = (columns, round(rows * aspect)) if aspect > 1 else (round(columns / aspect), rows)
+    how = Image.Resampling.BICUBIC if smooth else Image.Resampling.NEAREST
+    return np.asarray(Image.fromarray(pixels).resize(size, how))
 
 
 def outline(mask: Mask) -> Mask:

@@ -1,8 +1,8 @@
 """The page: everything that the template says, already in words and numbers."""
 
-import math
+import base64
+import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any
 
@@ -10,49 +10,32 @@ import yaml
 
 from unifocal.metrics import METRICS
 from unifocal.reporting.cautions import cautions
-from unifocal.reporting.drawings import Drawing, measure_of
+from unifocal.reporting.drawings import measure_of
+from unifocal.reporting.drawn import Drawing
 from unifocal.reporting.figure import colours
 from unifocal.reporting.method import method_passages
-from unifocal.reporting.panels import KEY, CasePanel
-from unifocal.reporting.study import StudyView
-from unifocal.reporting.tables import (
-    category_table,
-    compared_metrics,
-    comparison_table,
-    labels_of,
-    pooled_table,
-    results_table,
+from unifocal.reporting.page_ranking import ranking
+from unifocal.reporting.page_sections import (
+    RANKING_DRAWINGS,
+    RANKING_TABLES,
+    definitions,
+    drawings_of,
+    page_sections,
 )
+from unifocal.reporting.panels import KEY, CasePanel
+from unifocal.reporting.sections import table_sections
+from unifocal.reporting.study import StudyView
+from unifocal.reporting.tables import labels_of
 from unifocal.reporting.templating import template
-from unifocal.reporting.wording import ABSENT, digits_for, interval, number
+from unifocal.reporting.viewer import PAGE_LIMIT, gather, scored_only, worst_first
+from unifocal.reporting.wording import ABSENT, digits_for, number
 from unifocal.statistics.result import Analysis
 
-
-@dataclass(frozen=True)
-class RankedLoss:
-    """A row of the ranking.
-
-    Attributes:
-        loss: Its label.
-        mean: In print.
-        interval: In print.
-        probability: Of being the best, in percent, in print.
-        share: The same between 0 and 1, for the bar.
-        rank: The mean rank over patients, in print.
-        left: Where the interval starts on the common axis, in percent.
-        width: How wide it is there.
-        centre: Where the mean lies.
-    """
-
-    loss: str
-    mean: str
-    interval: str
-    probability: str
-    share: float
-    rank: str
-    left: float
-    width: float
-    centre: float
+SCRIPTS = ("page.js", "viewer_data.js", "viewer_paint.js", "viewer.js", "cases.js")
+STYLES = ("report.css", "cases.css")
+# No name can contain it: in every name `<` is escaped.
+DATA_PLACE = "<!-- data -->"
+STATIC_CASES = 300
 
 
 def render(
@@ -60,17 +43,45 @@ def render(
     analysis: Analysis,
     drawings: Mapping[str, Drawing],
     shown: Sequence[CasePanel],
+    limit: int = PAGE_LIMIT,
 ) -> str:
-    """The report as one HTML file that loads nothing."""
-    losses = study.losses
-    labels = labels_of(analysis)
-    metrics = compared_metrics(analysis, analysis.verdict.label)
+    """The report as one HTML file that loads nothing.
+
+    Args:
+        study: The study.
+        analysis: Of its scores.
+        drawings: The figures, by name.
+        shown: The example cases.
+        limit: How many characters the page may have; what is left of it goes to pictures of the cases.
+    """
+    page = template("report.html.j2").render(_context(study, analysis, drawings, shown))
+    before, _, after = page.partition(DATA_PLACE)
+    data = gather(scored_only(study), analysis, limit - len(page))
+    scripts = [("case-index", data.index), *((f"case-{number}", text) for number, text in data.cases)]
+    return "".join(
+        [before, *(f'<script type="application/json" id="{name}">{text}</script>\n' for name, text in scripts), after]
+    )
+
+
+def _context(
+    study: StudyView, analysis: Analysis, drawings: Mapping[str, Drawing], shown: Sequence[CasePanel]
+) -> dict[str, Any]:
+    tables = table_sections(study, analysis)
     measure = measure_of(analysis)
     low, high, ranked = ranking(analysis)
-    context: dict[str, Any] = {
-        "css": files("unifocal.reporting").joinpath("templates/report.css").read_text("utf-8"),
+    explained = definitions(analysis)
+    script = "\n".join(_template_file(name) for name in SCRIPTS)
+    scored = scored_only(study)
+    number_of = {str(case): number for number, case in enumerate(scored.cases["case"])}
+    return {
+        "css": "\n".join(_template_file(name) for name in STYLES),
+        "script": script,
+        "policy": _policy(script),
         "name": study.setting("data", "name"),
         "created": study.setting("created"),
+        "noun": study.noun,
+        "nouns": study.nouns,
+        "losses": study.losses,
         "facts": facts(study, analysis),
         "verdict": analysis.verdict,
         "cautions": cautions(study, analysis),
@@ -78,81 +89,72 @@ def render(
         "higher": METRICS[measure.metric].direction == "higher" if measure.metric in METRICS else None,
         "axis": (low, high),
         "ranking": ranked,
-        "colours": colours(losses),
-        "results": [results_table(analysis, losses, label) for label in labels],
-        "pooled": [pooled_table(analysis, losses, label) for label in labels],
-        "comparisons": [
-            (METRICS[metric].title, comparison_table(analysis, metric, analysis.verdict.label)) for metric in metrics
-        ],
-        "drawings": drawings,
-        "panels": shown,
+        "colours": colours(study.losses),
+        "ranking_tables": [part for name in RANKING_TABLES for part in tables if part.id == name],
+        "ranking_drawings": drawings_of(drawings, RANKING_DRAWINGS),
+        "sections": page_sections(study, tables, drawings),
+        "panels": [(number_of[panel.choice.case], panel) for panel in shown],
         "key": KEY,
-        "categories": [category_table(study, analysis, column) for column in study.categories],
+        "categories": study.categories,
+        "static_cases": static_cases(scored, analysis),
+        "case_count": len(scored.cases),
         "failed": study.failed_runs,
+        "definitions": explained,
+        "defined": {each.key for each in explained},
         "method": method_passages(study, analysis),
         "environment": environment(study),
         "config": _as_yaml(study.setting("config")),
         "version": study.setting("unifocal"),
         "citations": _citations(study),
     }
-    return template("report.html.j2").render(context)
 
 
-def ranking(analysis: Analysis) -> tuple[str, str, list[RankedLoss]]:
-    """The two ends of the common axis in print, and the losses, best first."""
-    table = analysis.ranking
+def _template_file(name: str) -> str:
+    return files("unifocal.reporting").joinpath("templates", name).read_text("utf-8")
+
+
+def _policy(script: str) -> str:
+    """What the browser may do: run this very script, show what is embedded, and load nothing."""
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii")
+    return (
+        f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-{digest}'; "
+        "base-uri 'none'; form-action 'none'"
+    )
+
+
+def static_cases(study: StudyView, analysis: Analysis) -> list[tuple[str, str, list[str]]]:
+    """Case, patient and each loss's value in print, worst first; for readers without scripts."""
     measure = measure_of(analysis)
-    ends = [value for name in ("mean", "lower", "upper") for value in table[name].astype(float) if math.isfinite(value)]
-    low, high = (min(ends), max(ends)) if ends else (0.0, 1.0)
-    room = 0.08 * (high - low) or 0.01
-    low, high = low - room, high + room
-    digits = digits_for(measure.unit, float(table["mean"].min()) if len(table) else 0.0)
-
-    def place(value: float) -> float:
-        return round(100 * (value - low) / (high - low), 2) if math.isfinite(value) else 0.0
-
-    rows = []
-    for row in table.to_dict("records"):
-        mean, lower, upper = (float(row[name]) for name in ("mean", "lower", "upper"))
-        share = float(row["probability_best"])
-        known = math.isfinite(share)
-        width = place(upper) - place(lower) if math.isfinite(upper - lower) else 0.0
-        rows.append(
-            RankedLoss(
-                loss=str(row["loss"]),
-                mean=number(mean, digits),
-                interval=interval(lower, upper, digits),
-                probability=_percent(share),
-                share=share if known else 0.0,
-                rank=number(float(row["mean_rank"]), 2),
-                left=place(lower),
-                width=round(width, 2),
-                centre=place(mean),
-            )
+    values = study.values(measure.metric, measure.label).set_index(["case", "loss"])["value"].to_dict()
+    digits = digits_for(measure.unit, 0.0)
+    names, patients = list(study.cases["case"]), list(study.cases["patient"])
+    return [
+        (
+            names[place],
+            patients[place],
+            [number(float(values[names[place], loss]), digits) if (names[place], loss) in values else ABSENT
+             for loss in study.losses],
         )
-    return number(low, 2), number(high, 2), rows
-
-
-def _percent(share: float) -> str:
-    if not math.isfinite(share):
-        return ABSENT
-    return "<1 %" if 0 < share < 0.005 else f"{100 * share:.0f} %"
+        for place in worst_first(study, analysis)[:STATIC_CASES]
+    ]  # fmt: skip
 
 
 def facts(study: StudyView, analysis: Analysis) -> list[tuple[str, str]]:
     """The study in numbers."""
     foreground = study.setting("data", "foreground_percent")
+    trained = study.kind == "study"
     pairs = [
-        ("losses", f"{len(study.losses)}"),
+        (study.nouns, f"{len(study.losses)}"),
         ("patients", f"{study.cases['patient'].nunique():,}"),
         ("images", f"{len(study.cases):,}"),
-        ("folds", f"{study.scores['fold'].nunique()}"),
-        ("seeds", f"{study.scores['seed'].nunique()}"),
+        ("folds", f"{study.scores['fold'].nunique()}" if trained else ""),
+        ("seeds", f"{study.scores['seed'].nunique()}" if trained else ""),
         ("foreground", f"{float(foreground):.2g} %" if foreground is not None else ""),
         ("label", f"{analysis.verdict.label}" if len(labels_of(analysis)) > 1 else ""),
     ]
+    singular = {"losses": "loss", "methods": "method"}
     return [
-        (name.removesuffix("s") if value == "1" and name != "losses" else name, value) for name, value in pairs if value
+        (singular.get(name, name.removesuffix("s")) if value == "1" else name, value) for name, value in pairs if value
     ]
 
 

@@ -1,17 +1,13 @@
 """The panel of cases: image, truth, and one picture per loss."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from unifocal.data.case import Source
-from unifocal.data.coding import MaskCoding, label_values
-from unifocal.data.read import read_image, read_mask
 from unifocal.reporting.figure import INK, MUTED, new_figure
 from unifocal.reporting.overlay import (
     GREEN,
@@ -21,12 +17,15 @@ from unifocal.reporting.overlay import (
     Mask,
     Pixels,
     displayable,
+    isotropic,
     overview,
     tile,
     window_around,
 )
 from unifocal.reporting.selection import Choice
-from unifocal.reporting.study import Run, StudyView
+from unifocal.reporting.study import StudyView
+from unifocal.reporting.viewer_case import LoadedCase, load_case
+from unifocal.reporting.viewer_files import read_base
 from unifocal.reporting.wording import count, number
 
 DARK = 40
@@ -81,28 +80,33 @@ class Measure:
 
 
 def build_panel(study: StudyView, choice: Choice, measure: Measure) -> CasePanel:
-    """Read one case's files and draw its pictures; a missing file leaves a note in its place."""
-    row = study.cases[study.cases["case"] == choice.case].iloc[0]
+    """Read one case's files and draw its pictures; a missing file leaves a note in its place.
+
+    Of a volume, the slice with most of the truth is shown, or with most that was predicted where there is no truth.
+    """
+    row = {str(key): value for key, value in study.cases[study.cases["case"] == choice.case].iloc[0].items()}
     about = [f"patient {row['patient']}", *(f"{name} {row[name]}" for name in study.categories if row[name])]
-    truth, trouble = _read_truth(study, row, measure.label)
-    base, image_trouble = _read_base(study, row)
-    if truth is not None and base is not None and truth.shape != base.shape[:2]:
-        base, image_trouble = None, "The image and its mask differ in size"
-    if truth is None:
-        tiles = [_whole_image(base, image_trouble), Tile("Truth", "", trouble, None)]
+    loaded = load_case(study, row, [measure.label], ())
+    if isinstance(loaded, str):
+        tiles = [_whole_image(study, row), Tile("Truth", "", loaded, None)]
         tiles += [Tile(loss, "", "Not drawn without the truth", None) for loss in study.losses]
         return CasePanel(choice, ", ".join(about), tuple(tiles))
+    index = _fullest_slice(loaded)
+    if loaded.truth.shape[0] > 1:
+        about.append(f"slice {index + 1} of {loaded.truth.shape[0]} ({loaded.plane.name})")
+    truth = _square(loaded, loaded.truth[index])
+    base = _base(loaded, index)
     canvas = base if base is not None else np.full((*truth.shape, 3), DARK, dtype=np.uint8)
     window = window_around(truth) or (slice(0, truth.shape[0]), slice(0, truth.shape[1]))
     first = Tile("Image", "", "", overview(canvas, window)) if base is not None else None
-    tiles = [first or Tile("Image", "", image_trouble, None)]
-    tiles.append(Tile("Truth", "", _truth_note(truth), tile(canvas, truth, None, window)))
-    for loss in study.losses:
+    tiles = [first or Tile("Image", "", loaded.base_trouble, None)]
+    tiles.append(Tile("Truth", "", _truth_note(loaded.truth[index] > 0), tile(canvas, truth, None, window)))
+    for loss, stacks, trouble in zip(study.losses, loaded.predictions, loaded.troubles, strict=True):
         value = _value(study, loss, choice.case, measure)
-        prediction, trouble = _read_prediction(study, loss, choice.case, truth, measure.label)
-        if prediction is None:
+        if stacks[0] is None:
             tiles.append(Tile(loss, value, trouble, None))
             continue
+        prediction = _square(loaded, stacks[0][index])
         outside = prediction & ~truth
         outside[window] = False
         hidden = int(outside.sum())
@@ -111,72 +115,37 @@ def build_panel(study: StudyView, choice: Choice, measure: Measure) -> CasePanel
     return CasePanel(choice, ", ".join(about), tuple(tiles))
 
 
-def _whole_image(base: Pixels | None, trouble: str) -> Tile:
-    if base is None:
+def _fullest_slice(loaded: LoadedCase) -> int:
+    """The slice with most foreground in the truth, else in the predictions, else the middle one."""
+    for stacks in ([loaded.truth], loaded.all_predictions):
+        sizes = sum((stack.sizes for stack in stacks), np.zeros(loaded.truth.shape[0], dtype=np.int64))
+        if sizes.any():
+            return int(np.argmax(sizes))
+    return loaded.truth.shape[0] // 2
+
+
+def _square(loaded: LoadedCase, labels: Pixels) -> Mask:
+    return np.asarray(isotropic(labels, loaded.plane.aspect, smooth=False) > 0)
+
+
+def _base(loaded: LoadedCase, index: int) -> Pixels | None:
+    if loaded.base is None:
+        return None
+    channels = loaded.base.array if loaded.base.array.ndim == 3 else loaded.base.array[:1]
+    shown = displayable(np.stack([loaded.plane.stack(channel)[index] for channel in channels]))
+    return isotropic(shown, loaded.plane.aspect, smooth=True)
+
+
+def _whole_image(study: StudyView, row: Mapping[str, Any]) -> Tile:
+    scan, trouble = read_base(study, row)
+    if scan is None or scan.array.ndim != 3:
         return Tile("Image", "", trouble, None)
-    everything = (slice(0, base.shape[0]), slice(0, base.shape[1]))
-    return Tile("Image", "", "", overview(base, everything))
+    base = displayable(scan.array)
+    return Tile("Image", "", "", overview(base, (slice(0, base.shape[0]), slice(0, base.shape[1]))))
 
 
 def _truth_note(truth: Mask) -> str:
     return count(int(truth.sum()), "pixel") if truth.any() else "empty"
-
-
-def _locate(study: StudyView, name: str) -> Source | None:
-    """The files that a cell of `cases.csv` names: absolute, or relative to the study or the data folder."""
-    places = [study.folder, Path(str(study.setting("data", "folder") or "."))]
-    found = (Source.from_text(name, place) for place in places if name)
-    return next((source for source in found if all(path.is_file() for path in source.paths)), None)
-
-
-def _read_base(study: StudyView, row: Any) -> tuple[Pixels | None, str]:
-    name = str(row.get("image", ""))
-    source = _locate(study, name)
-    if source is None:
-        return None, f"The image file {Path(name).name or 'of this case'} is no longer there"
-    try:
-        return displayable(read_image(source).array), ""
-    except (OSError, ValueError):
-        return None, f"The image file {source.path.name} cannot be read"
-
-
-def _read_truth(study: StudyView, row: Any, label: int) -> tuple[Mask | None, str]:
-    name = str(row.get("mask", ""))
-    source = _locate(study, name)
-    if source is None:
-        return None, f"The mask file {Path(name).name or 'of this case'} is no longer there"
-    try:
-        mask = read_mask(source).array
-    except (OSError, ValueError):
-        return None, f"The mask file {source.path.name} cannot be read"
-    return np.asarray(label_values(mask, _coding(study)) == label), ""
-
-
-def _coding(study: StudyView) -> MaskCoding:
-    """What the study took the masks' values for; without a word on it, everything above 0 is label 1."""
-    threshold, is_black_and_white = study.setting("data", "mask_threshold"), study.setting("data", "black_and_white")
-    keep = study.setting("data", "kept_values")
-    return MaskCoding(threshold, is_black_and_white is not False, None if keep is None else tuple(keep))
-
-
-def _read_prediction(study: StudyView, loss: str, case: str, truth: Mask, label: int) -> tuple[Mask | None, str]:
-    run = _run_of(study, loss, case)
-    if run is None:
-        return None, "No prediction of this case was kept"
-    path = run.prediction(case)
-    try:
-        mask = read_mask(path).array == label
-    except (OSError, ValueError):
-        return None, f"The predicted mask {path.name} cannot be read"
-    if mask.shape != truth.shape:
-        return None, "The predicted mask and the truth differ in size"
-    return np.asarray(mask), ""
-
-
-def _run_of(study: StudyView, loss: str, case: str) -> Run | None:
-    """The first run (lowest seed) of a loss that predicted the case."""
-    runs = [run for run in study.runs if run.loss == loss and run.prediction(case).is_file()]
-    return min(runs, key=lambda run: (run.seed, run.fold), default=None)
 
 
 def _value(study: StudyView, loss: str, case: str, measure: Measure) -> str:
@@ -187,7 +156,7 @@ def _value(study: StudyView, loss: str, case: str, measure: Measure) -> str:
         & (scores["metric"] == measure.metric)
         & (scores["label"] == measure.label)
     ]
-    run = _run_of(study, loss, case)
+    run = study.run_of(loss, case)
     if run is not None:
         chosen = chosen[(chosen["seed"] == run.seed) & (chosen["fold"] == run.fold)]
     if chosen.empty:

@@ -11,9 +11,11 @@ from numpy.typing import NDArray
 
 from unifocal.reporting.figure import GRID, INK, MUTED, PAPER, new_figure
 from unifocal.reporting.study import Run
+from unifocal.reporting.wording import shortened
 
 GOLDEN_RATIO = 0.6180339887498949
 MOST_OPAQUE = 0.75
+LONGEST_NAME = 52
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,7 @@ def jitter(number_of: int) -> NDArray[np.float64]:
     return np.asarray(np.arange(number_of) * GOLDEN_RATIO % 1.0 - 0.5, dtype=np.float64)
 
 
-def _opacity(number_of: int) -> float:
+def opacity(number_of: int) -> float:
     """Fainter dots where there are more of them."""
     return float(np.clip(12.0 / max(number_of, 1) ** 0.75, 0.12, MOST_OPAQUE))
 
@@ -61,21 +63,28 @@ def draw_distribution(values: pd.DataFrame, means: pd.DataFrame, colours: Mappin
             row + heights[defined.index],
             s=11,
             color=colours[loss],
-            alpha=_opacity(len(defined)),
+            alpha=opacity(len(defined)),
             linewidths=0,
             zorder=3,
         )
         if len(defined):
             _draw_box(axes, row - 0.08, defined.to_numpy(), colours[loss])
         _draw_mean(axes, row - 0.08, means[means["loss"] == loss])
-        axes.text(0.0, row - 0.3, loss, transform=axes.get_yaxis_transform(), fontweight="bold", fontsize=9)
+        axes.text(
+            0.0,
+            row - 0.3,
+            shortened(loss, LONGEST_NAME),
+            transform=axes.get_yaxis_transform(),
+            fontweight="bold",
+            fontsize=9,
+        )
     axes.set_ylim(len(losses) - 0.55, -0.55)
     axes.set_yticks([])
     axes.grid(visible=False, axis="y")
     axes.spines["left"].set_visible(False)
     axes.set_xlabel(axis.title)
     if axis.bounded:
-        lowest = min(values["value"].min(), means["lower"].min(), means["mean"].min())
+        lowest = np.nanmin([values["value"].min(), means["lower"].min(), means["mean"].min()])
         axes.set_xlim(np.floor(10 * lowest) / 10 - 0.01, 1.01)
     return figure
 
@@ -125,7 +134,7 @@ def draw_precision_recall(axes: Axes, cases: pd.DataFrame, means: pd.DataFrame, 
         cases["precision"],
         s=13,
         color=colour,
-        alpha=_opacity(len(cases)),
+        alpha=opacity(len(cases)),
         linewidths=0,
         zorder=3,
         clip_on=False,

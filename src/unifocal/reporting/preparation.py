@@ -47,6 +47,7 @@ _WORDS: Mapping[str, Callable[[Parameters], str]] = {
     "field_of_view": lambda _: "Everything outside the field of view was set to 0.",
     "bias_correction": lambda _: "The bias field was corrected (N4).",
     "window": _windowed,
+    "orient": lambda _: "Volumes were turned and mirrored so that their axes run alike.",
     "resample": lambda step: f"Images were resampled to a spacing of {_by(step['spacing_mm'], ' mm')}.",
     "crop_foreground": lambda step: (
         "Images were cropped to what is not 0"

@@ -2,13 +2,14 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import yaml
 
+from unifocal.data.case import Source
 from unifocal.problems import Problem, raise_if_any
 
 KNOWN_CASE_COLUMNS = frozenset(
@@ -23,11 +24,15 @@ KNOWN_CASE_COLUMNS = frozenset(
         "foreground_percent",
         "spacing_row_mm",
         "spacing_column_mm",
+        "spacing_slice_mm",
         "spacing_mm",
+        "slices",
+        "depth",
     }
 )
 SCORE_COLUMNS = frozenset({"loss", "fold", "seed", "case", "patient", "label", "metric", "value"})
 CASE_COLUMNS = frozenset({"case", "patient"})
+PREDICTION_COLUMNS = frozenset({"loss", "case", "file"})
 MOST_CATEGORIES = 8
 
 
@@ -72,7 +77,8 @@ class StudyView:
         cases: `cases.csv`, names as text.
         scores: `scores.csv`, names as text; an undefined value is NaN.
         runs: Every run with a record, in the order of loss, fold and seed.
-        losses: The losses' labels in the order in which they were asked for.
+        losses: The losses' labels in the order in which they were asked for; in an evaluation the methods' names.
+        predictions: In an evaluation, the cell of `predictions.csv` that names each method's mask of each case.
     """
 
     folder: Path
@@ -81,6 +87,7 @@ class StudyView:
     scores: pd.DataFrame
     runs: tuple[Run, ...]
     losses: tuple[str, ...]
+    predictions: Mapping[tuple[str, str], str] = field(default_factory=dict)
 
     def setting(self, *keys: str) -> Any:
         """The value under nested keys of `study.yaml`; None where any of them is absent."""
@@ -92,9 +99,26 @@ class StudyView:
         return value
 
     @property
+    def kind(self) -> str:
+        """`study` where networks were trained, `evaluation` where masks from elsewhere were scored."""
+        return "evaluation" if self.settings.get("kind") == "evaluation" else "study"
+
+    @property
+    def noun(self) -> str:
+        """What is compared: `loss` or `method`."""
+        return "method" if self.kind == "evaluation" else "loss"
+
+    @property
+    def nouns(self) -> str:
+        """The same for several: `losses` or `methods`."""
+        return "methods" if self.kind == "evaluation" else "losses"
+
+    @property
     def is_phantom(self) -> bool:
         """Whether no data were named, so that the built-in phantom was used."""
         data = self.setting("config", "data")
+        if self.kind == "evaluation":
+            return False
         return isinstance(data, Mapping) and data.get("folder") is None and data.get("images") is None
 
     @property
@@ -128,6 +152,24 @@ class StudyView:
                 found[loss] = f"{len(late)} of {len(runs)} runs"
         return found
 
+    def locate(self, cell: str) -> Source | None:
+        """The files that a cell of a table names, from the study or the data folder on; None where they are gone."""
+        places = [self.folder, Path(str(self.setting("data", "folder") or "."))]
+        found = (Source.from_text(cell, place) for place in places if cell)
+        return next((source for source in found if all(path.is_file() for path in source.paths)), None)
+
+    def run_of(self, loss: str, case: str, seed: int | None = None) -> Run | None:
+        """The first run (by seed, then fold) of a loss whose prediction of the case was kept."""
+        runs = (run for run in self.runs if run.loss == loss and seed in (None, run.seed))
+        return next((run for run in sorted(runs, key=_seed_and_fold) if run.prediction(case).is_file()), None)
+
+    def prediction_of(self, loss: str, case: str, seed: int | None = None) -> Source | None:
+        """The predicted mask of a case, of the first run unless a seed is named; None where none was kept."""
+        if self.kind == "evaluation":
+            return self.locate(self.predictions.get((loss, case), ""))
+        run = self.run_of(loss, case, seed)
+        return None if run is None else Source((run.prediction(case),))
+
     @property
     def categories(self) -> dict[str, tuple[str, ...]]:
         """The categorical columns of `cases.csv` with their 2 to 8 values, most frequent first."""
@@ -152,11 +194,11 @@ def read_study(folder: Path) -> StudyView:
     """Read a study folder.
 
     Args:
-        folder: A folder that `unifocal compare` wrote.
+        folder: A folder that `unifocal compare` or `unifocal evaluate` wrote.
 
     Raises:
-        InputError: If `study.yaml`, `cases.csv` or `scores.csv` is missing or cannot be read; every
-            such problem at once.
+        InputError: If `study.yaml`, `cases.csv` or `scores.csv` is missing or cannot be read, or a `predictions.csv`
+            that is there cannot; every such problem at once.
     """
     problems: list[Problem] = []
     settings = _read_settings(folder / "study.yaml", problems)
@@ -164,15 +206,20 @@ def read_study(folder: Path) -> StudyView:
     scores = _read_table(folder / "scores.csv", SCORE_COLUMNS, problems)
     if "value" in scores:
         scores = _with_numbers(folder / "scores.csv", scores, problems)
+    predictions = _read_predictions(folder / "predictions.csv", problems)
     raise_if_any(problems)
     runs = [_read_run(record) for record in sorted(folder.glob("runs/*/*/record.json"))]
     losses = _ordered_losses(settings, scores, runs)
     runs.sort(key=lambda run: (losses.index(run.loss), run.fold, run.seed))
-    return StudyView(folder, settings, cases, scores, tuple(runs), losses)
+    return StudyView(folder, settings, cases, scores, tuple(runs), losses, predictions)
+
+
+def _seed_and_fold(run: Run) -> tuple[int, int]:
+    return run.seed, run.fold
 
 
 def _read_settings(path: Path, problems: list[Problem]) -> Mapping[str, Any]:
-    remedy = "Give the folder that `unifocal compare` wrote, or run the comparison again"
+    remedy = "Give the folder that `unifocal compare` or `unifocal evaluate` wrote, or run that command again"
     if not path.is_file():
         problems.append(Problem(str(path), "the file is missing", remedy))
         return {}
@@ -188,7 +235,7 @@ def _read_settings(path: Path, problems: list[Problem]) -> Mapping[str, Any]:
 
 
 def _read_table(path: Path, columns: frozenset[str], problems: list[Problem]) -> pd.DataFrame:
-    remedy = "Run the comparison again; it continues where it stopped"
+    remedy = "Run the study's command again; it continues where it stopped"
     if not path.is_file():
         problems.append(Problem(str(path), "the file is missing", remedy))
         return pd.DataFrame()
@@ -205,6 +252,13 @@ def _read_table(path: Path, columns: frozenset[str], problems: list[Problem]) ->
     return table
 
 
+def _read_predictions(path: Path, problems: list[Problem]) -> dict[tuple[str, str], str]:
+    if not path.is_file():
+        return {}
+    table = _read_table(path, PREDICTION_COLUMNS, problems)
+    return {(row["loss"], row["case"]): row["file"] for row in table.to_dict("records")}
+
+
 def _with_numbers(path: Path, scores: pd.DataFrame, problems: list[Problem]) -> pd.DataFrame:
     try:
         return scores.assign(
@@ -215,7 +269,7 @@ def _with_numbers(path: Path, scores: pd.DataFrame, problems: list[Problem]) -> 
         )
     except (ValueError, TypeError) as error:
         what = f"a number cannot be read: {error}"
-        problems.append(Problem(str(path), what, "Run the comparison again"))
+        problems.append(Problem(str(path), what, "Run the study's command again"))
         return scores
 
 

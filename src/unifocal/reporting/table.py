@@ -1,33 +1,13 @@
-"""A table as data, and the same table as Markdown and LaTeX."""
+"""A table as data, and the same table as Markdown and CSV."""
 
-from collections.abc import Sequence
+import csv
+import io
+import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-LATEX_SPECIAL = {
-    "\\": r"\textbackslash{}",
-    "&": r"\&",
-    "%": r"\%",
-    "$": r"\$",
-    "#": r"\#",
-    "_": r"\_\allowbreak{}",
-    "{": r"\{",
-    "}": r"\}",
-    "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}",
-    "<": r"\textless{}",
-    ">": r"\textgreater{}",
-    "–": "--",
-    "−": r"$-$",
-    "↑": r"$\uparrow$",
-    "↓": r"$\downarrow$",
-    "±": r"$\pm$",
-    "(": r"\allowbreak{}(",
-    "[": "{[}",
-    "]": "{]}",
-}
-MOST_LATEX_COLUMNS = 4
-NAME_WIDTHS = ("3.4cm", "2.3cm")
 MARKDOWN_SPECIAL = str.maketrans({character: f"\\{character}" for character in "\\|`*_<>[]#~$"})
+BOUNDS = ("lower", "upper")
 
 
 @dataclass(frozen=True)
@@ -39,12 +19,15 @@ class Cell:
         note: A second, smaller line, for instance an interval.
         remark: A third one, for instance how many values are undefined.
         strong: Whether it stands out (the best of its column, a significant difference).
+        numbers: The same for programs, unrounded: the value alone, or with its lower and upper bound. Empty where
+            the cell holds words.
     """
 
     text: str
     note: str = ""
     remark: str = ""
     strong: bool = False
+    numbers: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -57,6 +40,10 @@ class Table:
         columns: The titles of the others.
         rows: Each row's name and cells.
         names: How many of the first columns hold names, not numbers (a pair of losses: two).
+        row_metrics: The key of each row's metric; empty where rows are no metrics.
+        name: Of its files. Tables of one name stand in one file and have the same columns.
+        title: What tells it from the others of its name, in few words.
+        about: The same for programs: pairs of a column and the value that all rows have in it.
     """
 
     caption: str
@@ -64,12 +51,10 @@ class Table:
     columns: tuple[str, ...]
     rows: tuple[tuple[str, tuple[Cell, ...]], ...]
     names: int = 1
-
-
-def escape_latex(text: str) -> str:
-    """Text with every character that LaTeX would act on written out."""
-    one_line = " ".join(text.split())
-    return "".join(LATEX_SPECIAL.get(character, character) for character in one_line)
+    row_metrics: tuple[str, ...] = ()
+    name: str = ""
+    title: str = ""
+    about: tuple[tuple[str, str], ...] = ()
 
 
 def escape_markdown(text: str) -> str:
@@ -102,61 +87,39 @@ def _markdown_cell(cell: Cell) -> str:
     return " ".join(parts)
 
 
-def to_latex(tables: Sequence[Table]) -> str:
-    r"""The tables as LaTeX `table` environments; they need `\usepackage{booktabs}` only."""
-    return "\n".join(_one_latex(table) for table in tables)
+def to_csv(tables: Sequence[Table]) -> str:
+    """Tables with the same columns as one CSV: numbers unrounded, bounds in columns of their own, nothing if undefined.
+
+    The columns of `about` come first, then the key of the row's metric where there is one.
+    """
+    first = tables[0]
+    widths = [_numbers_in(tables, place) for place in range(len(first.columns))]
+    header = [key for key, _ in first.about]
+    header += ["metric"] if first.row_metrics else []
+    header.append(first.stub)
+    for title, width in zip(first.columns, widths, strict=True):
+        header += [title, *(f"{title}: {bound}" for bound in BOUNDS[: max(width, 1) - 1])]
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(header)
+    for table in tables:
+        writer.writerows(_csv_rows(table, widths))
+    return buffer.getvalue()
 
 
-def _one_latex(table: Table) -> str:
-    """One float; columns that a page is too narrow for follow in a second block beneath."""
-    last = len(table.columns)
-    step = MOST_LATEX_COLUMNS if table.names == 1 else max(last, 1)
-    blocks = [
-        line for first in range(0, max(last, 1), step) for line in _latex_block(table, slice(first, first + step))
-    ]
-    return "\n".join(
-        [
-            r"\begin{table}",
-            r"\centering",
-            rf"\caption{{{escape_latex(table.caption)}}}",
-            r"\footnotesize",
-            r"\setlength{\tabcolsep}{4pt}",
-            *blocks,
-            r"\end{table}",
-            "",
-        ]
-    )
+def _numbers_in(tables: Sequence[Table], place: int) -> int:
+    return max((len(cells[place].numbers) for table in tables for _, cells in table.rows), default=0)
 
 
-def _latex_block(table: Table, part: slice) -> list[str]:
-    columns = table.columns[part]
-    width = NAME_WIDTHS[min(table.names, len(NAME_WIDTHS)) - 1]
-    kinds = rf"p{{{width}}}" * table.names + "c" * (1 + len(columns) - table.names)
-    titles = " & ".join(escape_latex(title) for title in (table.stub, *columns))
-    return [
-        rf"\begin{{tabular}}{{{kinds}}}",
-        r"\toprule",
-        rf"{titles} \\",
-        r"\midrule",
-        *(line for name, cells in table.rows for line in _latex_lines(name, cells[part], beneath=table.names == 1)),
-        r"\bottomrule",
-        r"\end{tabular}",
-        "",
-    ]
+def _csv_rows(table: Table, widths: Sequence[int]) -> Iterator[list[str]]:
+    metrics = [[metric] for metric in table.row_metrics] or [[]] * len(table.rows)
+    for metric, (name, cells) in zip(metrics, table.rows, strict=True):
+        row = [*(value for _, value in table.about), *metric, name]
+        for cell, width in zip(cells, widths, strict=True):
+            row += [_exact(value) for value in cell.numbers] if width else [cell.text]
+            row += [""] * (width - len(cell.numbers))
+        yield row
 
 
-def _latex_lines(name: str, cells: Sequence[Cell], *, beneath: bool) -> list[str]:
-    """A row: the notes in the same line, or in a line of their own beneath the values."""
-    values = [rf"\textbf{{{escape_latex(cell.text)}}}" if cell.strong else escape_latex(cell.text) for cell in cells]
-    notes = [_latex_note(cell) for cell in cells]
-    if not beneath:
-        values = [f"{value} {note}".strip() for value, note in zip(values, notes, strict=True)]
-    lines = [" & ".join([escape_latex(name), *values]) + r" \\"]
-    if beneath and any(notes):
-        lines.append(" & ".join(["", *notes]) + r" \\[2pt]")
-    return lines
-
-
-def _latex_note(cell: Cell) -> str:
-    words = escape_latex(" ".join(filter(None, (cell.note, cell.remark))))
-    return rf"{{\scriptsize {words}}}" if words else ""
+def _exact(value: float) -> str:
+    return repr(value) if math.isfinite(value) else ""

@@ -55,6 +55,38 @@ def count(number_of: int, singular: str, plural: str = "") -> str:
     return f"{number_of:,} {noun}"
 
 
+def in_print(unit: str) -> str:
+    """A unit with its exponent raised: `mm²`."""
+    return unit.replace("mm2", "mm²").replace("mm3", "mm³")
+
+
+def plural(noun: str) -> str:
+    """`losses` of `loss`, `methods` of `method`."""
+    return f"{noun}es" if noun.endswith("s") else f"{noun}s"
+
+
+def capital(words: str) -> str:
+    """The words with a capital first letter, the rest as it is."""
+    return f"{words[:1].upper()}{words[1:]}"
+
+
+def shortened(name: str, longest: int) -> str:
+    """A name of at most `longest` characters; what is left out in its middle shows as an ellipsis."""
+    if len(name) <= longest:
+        return name
+    head = (longest - 1) // 2
+    return f"{name[:head]}…{name[len(name) - (longest - 1 - head) :]}"
+
+
+def share(part: float) -> str:
+    """A share in percent, with a mark where rounding would make it none or all; a dash when it is not finite."""
+    if not math.isfinite(part):
+        return ABSENT
+    if 0 < part < 0.005:
+        return "<1 %"
+    return ">99 %" if 0.995 <= part < 1 else f"{100 * part:.0f} %"
+
+
 def enumeration(words: list[str]) -> str:
     """`a`, `a and b`, `a, b and c`."""
     if len(words) < 2:

@@ -1,17 +1,24 @@
 """From a study's scores to its tables and verdict."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from unifocal.metrics import METRICS
 from unifocal.problems import bad_input
+from unifocal.statistics.agreement import agreement_table
+from unifocal.statistics.components import separate, variance_table
+from unifocal.statistics.notes import notes, population
+from unifocal.statistics.omnibus import omnibus
+from unifocal.statistics.pooled import count_undefined, pool
+from unifocal.statistics.power import power_table
 from unifocal.statistics.result import Analysis
+from unifocal.statistics.retraining import retrained_pairs
 from unifocal.statistics.sheets import Sheet, build_sheets, clean, comparable, loss_order
-from unifocal.statistics.tables import describe, pool, rank_losses
-from unifocal.statistics.verdict import Evidence, reach_verdict
+from unifocal.statistics.standing import SIGNIFICANCE, Evidence
+from unifocal.statistics.tables import describe, margin_of, rank_losses
+from unifocal.statistics.verdict import reach_verdict
 
 
 def analyse(
@@ -22,52 +29,79 @@ def analyse(
     resamples: int = 10_000,
     seed: int = 0,
     order: Sequence[str] | None = None,
+    margin: float | None = None,
+    noun: str = "loss",
 ) -> Analysis:
     """Summarise, compare and rank the losses of a study.
 
     A patient's value is the mean over that patient's cases and seeds, a loss's mean the mean over
-    patients. Intervals are BCa bootstrap intervals over patients, every loss and difference on the
-    same resamples. Each pair of losses is compared on the patients who have both values, by
-    Wilcoxon's signed-rank test with Holm's correction over the pairs of one metric and label. A
-    score that is undefined is left out and counted.
+    patients. Intervals are bootstrap intervals over patients, every loss and difference on the
+    same resamples. Each pair of losses is compared on the patients who have both values, by a
+    permutation test of the mean and the signed ranks together, with Holm's correction over the pairs of
+    one metric and label; where networks were trained repeatedly, a difference must also exceed what
+    repeated trainings explain. A score that is undefined is left out and counted.
 
     Args:
-        scores: One row per score: `loss, fold, seed, case, patient, label, metric, value, unit`; an
-            undefined value is missing.
+        scores: One row per score: `loss, fold, seed, case, patient, label, metric, value, unit` and
+            perhaps `reason`; an undefined value is missing.
         metric: What the ranking and the verdict rest on: a name in `METRICS` that has a direction.
         label: Which label they rest on. When None, the one with the fewest elements in the truth.
         resamples: The number of bootstrap resamples.
-        seed: Of the bootstrap.
+        seed: Of the bootstrap and of the permutations.
         order: The losses in the order in which tables show them; the verdict does not depend on it.
+        margin: The largest difference in `metric` that counts as none, in its unit. When None,
+            the metric's own, if it has one.
+        noun: What is compared, for the sentences: `loss` or `method`.
 
     Raises:
         InputError: If the scores cannot be analysed, or lack the metric or the label.
-        ValueError: If `resamples` is not above 0.
+        ValueError: If `resamples` or `margin` is not above 0.
     """
-    if resamples < 1:
-        raise ValueError(f"resamples is {resamples}; expected 1 or more")
+    _check(resamples, margin)
     scores = clean(scores)
     losses = loss_order(scores, order)
     sheets = build_sheets(scores, losses)
     primary = _primary(scores, sheets, metric, label)
-    described = [describe(sheet, resamples, seed) for sheet in sheets]
-    comparison = pd.concat([rows for _, rows in described], ignore_index=True)
+    is_repeated = scores["seed"].nunique() > 1
+    is_primary = (scores["metric"] == metric) & (scores["label"] == primary.label)
+    trainings = separate(scores if is_repeated else scores[is_primary], losses)
+    margins = {sheet.metric: margin_of(sheet.metric, margin if sheet.metric == metric else None) for sheet in sheets}
+    summary, comparison = describe(sheets, resamples, seed, margins, retrained_pairs(sheets, trainings))
     ranked = comparable(primary)
-    ranking = rank_losses(ranked, resamples, seed)
-    verdict = reach_verdict(
-        Evidence(
-            metric=METRICS[metric],
-            label=primary.label,
-            unit=primary.unit,
-            ranking=ranking,
-            comparison=described[sheets.index(primary)][1],
-            n=int(np.isfinite(ranked.values).any(axis=1).sum()),
-            population=_population(scores),
-            notes=tuple(_notes(scores, primary, ranked, label, order)),
-        )
+    ranking, rank_shares = rank_losses(ranked, resamples, seed)
+    evidence = Evidence(
+        metric=METRICS[metric],
+        label=primary.label,
+        unit=primary.unit,
+        ranking=ranking,
+        comparison=comparison[(comparison["metric"] == metric) & (comparison["label"] == primary.label)],
+        n=int(np.isfinite(ranked.values).any(axis=1).sum()),
+        population=population(scores),
+        noun=noun,
+        margin=margins[metric],
+        notes=tuple(notes(scores, primary, ranked, label, order, noun)),
     )
-    summary = pd.concat([rows for rows, _ in described], ignore_index=True)
-    return Analysis(summary, pool(scores, losses), comparison, ranking, verdict)
+    best, second = (*ranking["loss"], None, None)[:2]
+    return Analysis(
+        summary=summary,
+        pooled=pool(scores, losses),
+        comparison=comparison,
+        ranking=ranking,
+        verdict=reach_verdict(evidence),
+        undefined=count_undefined(scores, losses),
+        rank_shares=rank_shares,
+        omnibus=omnibus(ranked),
+        variance=variance_table(trainings[primary.label, metric], losses, (best, second) if second else None),
+        power=power_table(ranked, best, SIGNIFICANCE / max(1, evidence.n_pairs)),
+        agreement=agreement_table(scores, losses),
+    )
+
+
+def _check(resamples: int, margin: float | None) -> None:
+    if resamples < 1:
+        raise ValueError(f"resamples is {resamples}; expected 1 or more")
+    if margin is not None and not margin > 0:
+        raise ValueError(f"margin is {margin}; expected a number above 0")
 
 
 def _primary(scores: pd.DataFrame, sheets: list[Sheet], metric: str, label: int | None) -> Sheet:
@@ -90,48 +124,3 @@ def _rarest_label(scores: pd.DataFrame, labels: list[int]) -> int:
     sizes = counted.groupby("label")["value"].sum()
     sizes = sizes[sizes > 0]
     return int(min(sizes.index, key=lambda label: sizes[label])) if len(sizes) else min(labels)
-
-
-def _population(scores: pd.DataFrame) -> str:
-    alone = (scores["patient"].astype(str) == scores["case"].astype(str)).all()
-    return "cases" if alone else "patients"
-
-
-def _notes(
-    scores: pd.DataFrame,
-    primary: Sheet,
-    ranked: Sheet,
-    label: int | None,
-    order: Sequence[str] | None,
-) -> Iterator[str]:
-    labels = sorted(scores["label"].unique())
-    if label is None and len(labels) > 1:
-        yield (
-            f"Of the labels {', '.join(map(str, labels))} the verdict rests on {primary.label}, the "
-            "one with the fewest elements in the truth."
-        )
-    wanted = dict.fromkeys((*(order or ()), *primary.losses))
-    unscored = [loss for loss in wanted if loss not in ranked.losses]
-    if unscored:
-        yield f"Without any defined score, and so not ranked: {', '.join(unscored)}."
-    shown = [primary.losses.index(loss) for loss in ranked.losses]
-    scored = primary.scored[:, shown]
-    if scored.any(axis=1).sum() > scored.all(axis=1).sum():
-        yield _unequal(scored, len(ranked.patients))
-    n_undefined = int(primary.n_undefined.sum())
-    if n_undefined:
-        yield f"{n_undefined} scores are undefined and left out."
-    if ranked.losses and scores["seed"].nunique() == 1:
-        yield (
-            "Every network was trained once: how much a repeated training would change the scores "
-            "is not in these intervals."
-        )
-
-
-def _unequal(scored: NDArray[np.bool_], n_ranked: int) -> str:
-    if scored.all(axis=1).any():
-        return (
-            f"Not every loss was scored on everyone (runs are missing): the ranking rests on the "
-            f"{n_ranked} of {len(scored)} that all were scored on."
-        )
-    return "Nobody was scored with every loss (runs are missing): the means are not comparable."

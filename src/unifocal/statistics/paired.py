@@ -1,15 +1,19 @@
-"""Tests of paired differences: Wilcoxon's signed-rank test, Holm's correction, the effect size."""
+"""Tests of paired differences by rank and sign, effect sizes, Holm's correction."""
 
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import PermutationMethod, mannwhitneyu, rankdata, wilcoxon
+from scipy.special import bdtr
+from scipy.stats import mannwhitneyu, rankdata, wilcoxon
+
+from unifocal.statistics.sign_flips import MOST_EXACT, flip_tests
 
 Floats = NDArray[np.float64]
 
 _EXACT_UNTIED = 50
-_EXACT_TIED = 13
+_FEW = 8
+"""Up to here SciPy's rank-sum test is exact if nothing is tied, for which it looks at all columns at once."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +35,7 @@ def signed_rank(differences: Floats) -> SignedRank:
     """Wilcoxon's signed-rank test of paired differences (Wilcoxon 1945).
 
     Differences of zero are dropped. The p-value is exact up to 50 differences without ties in size
-    and up to 13 with ties, and from the normal approximation with correction for ties beyond. The
+    and up to 14 with ties, and from the normal approximation with correction for ties beyond. The
     effect size is the matched-pairs rank-biserial correlation (Kerby 2014): the rank sum of the
     positive differences minus that of the negative ones, over their total; positive when the
     differences are mostly above zero.
@@ -50,24 +54,45 @@ def signed_rank(differences: Floats) -> SignedRank:
     tied = len(np.unique(ranks)) < n
     if not tied and n <= _EXACT_UNTIED:
         p, form = wilcoxon(nonzero, method="exact").pvalue, "exact"
-    elif n <= _EXACT_TIED:
-        # As many resamples as there are ways to choose the signs: all of them, none at random.
-        every_sign = PermutationMethod(n_resamples=2**_EXACT_TIED)
-        p, form = wilcoxon(nonzero, method=every_sign).pvalue, "exact"
+    elif n <= MOST_EXACT:
+        p, form = flip_tests(nonzero[:, None], seed=0).ranks[0], "exact"
     else:
         p, form = wilcoxon(nonzero, method="approx").pvalue, "normal approximation"
     return SignedRank(float(p), effect_size, f"Wilcoxon signed-rank ({form})")
 
 
-def rank_sum(a: Floats, b: Floats) -> float:
-    """Two-sided p of the rank-sum test (Mann and Whitney 1947), which ignores the pairing."""
-    if len(a) == 0 or len(b) == 0:
+def sign_test(differences: Floats) -> float:
+    """Two-sided p of the exact sign test (Arbuthnott 1710), which looks at directions alone; zeros are dropped."""
+    if len(differences) == 0:
         return np.nan
-    return float(mannwhitneyu(a, b, alternative="two-sided").pvalue)
+    n_above, n_below = int((differences > 0).sum()), int((differences < 0).sum())
+    return min(1.0, 2 * float(bdtr(min(n_above, n_below), n_above + n_below, 0.5)))
+
+
+def cohen_d(differences: Floats) -> float:
+    """The mean difference over the differences' standard deviation (Cohen 1988, d_z); NaN where that is 0."""
+    if len(differences) < 2:
+        return np.nan
+    spread = float(np.std(differences, ddof=1))
+    return float(np.mean(differences)) / spread if spread > 0 else np.nan
+
+
+def rank_sums(a: Floats, b: Floats) -> Floats:
+    """Two-sided p of the rank-sum test (Mann and Whitney 1947), which ignores the pairing.
+
+    Args:
+        a: (patients, pairs); a patient with a missing value on either side is left out of that pair.
+        b: The same shape.
+    """
+    both = np.isfinite(a) & np.isfinite(b)
+    if both.all() and len(a) > _FEW:
+        return np.asarray(mannwhitneyu(a, b, axis=0, alternative="two-sided").pvalue, dtype=np.float64)
+    columns = [(x[here], y[here]) for x, y, here in zip(a.T, b.T, both.T, strict=True)]
+    return np.array([mannwhitneyu(x, y).pvalue if len(x) else np.nan for x, y in columns], dtype=np.float64)
 
 
 def smallest_p(n_patients: int, n_tests: int) -> float:
-    """The smallest p that Holm's correction can leave of `n_tests` signed-rank tests."""
+    """The smallest p that Holm's correction can leave of `n_tests` tests of as many signs as patients."""
     return min(1.0, n_tests * 2.0 ** (1 - n_patients))
 
 

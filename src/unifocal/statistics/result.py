@@ -18,7 +18,7 @@ class Verdict:
         told_apart: The losses that `best` is distinguishably better than, best first.
         not_told_apart: The losses that `best` cannot be told apart from, best first.
         equivalent: Those of `not_told_apart` that the data show to be practically as good as
-            `best`: the difference lies within `margin` with at least 95 % confidence.
+            `best`: the difference lies within `margin` by two one-sided tests at 5 %.
         margin: The largest difference of means that counts as none, in the metric's unit.
         test: The test that it rests on.
         why: Why this test, in one plain sentence.
@@ -70,19 +70,26 @@ class Analysis:
 
     Attributes:
         summary: One row per loss, label and metric: `loss, label, metric, unit, mean, sd, lower, upper,
-            lower_percentile, upper_percentile, n_cases, n_patients, n_undefined`. The mean and the
-            standard deviation over patients of each patient's mean; a 95 % bootstrap interval (BCa), NaN where
-            there is one patient only, and the percentile interval for comparison. `n_cases` and `n_patients`
-            count those with a defined value, `n_undefined` the scores that are not.
+            lower_bca, upper_bca, lower_percentile, upper_percentile, n_cases, n_patients, n_undefined`. The mean and
+            the standard deviation over patients of each patient's mean; a 95 % interval (on either side the outer
+            bound of the BCa bootstrap and Student's t), NaN where there is one patient only, and the plain BCa and
+            percentile intervals for comparison. `n_cases` and `n_patients` count those with a defined value,
+            `n_undefined` the scores that are not.
         undefined: One row per loss, label, metric and reason: `loss, label, metric, reason, n_scores, n_patients`.
-        pooled: One row per loss, label and metric: `loss, label, metric, value, n_cases`, from the
-            pixels of all cases together (no patient weighs the same as another; no interval).
-        comparison: One row per pair of losses, label and metric with a direction: `label, metric,
-            loss_a, loss_b, n_patients, difference, lower, upper, effect_size, cohen_d, test, p, p_adjusted,
-            p_permutation, p_sign, p_rank_sum, probability_a_better, probability_equivalent`. Difference is a minus
-            b; a positive effect size (matched-pairs rank-biserial) or `cohen_d` (paired) says that a's values are the
-            larger. `p_rank_sum` is the unpaired, uncorrected test that papers often report. The probabilities are
-            shares of bootstrap resamples; equivalent: within the metric's margin.
+        pooled: One row per loss, label and metric: `loss, label, metric, value, n_cases`, from the pixels, and for
+            the lesion metrics the lesions, of all cases together (no patient weighs the same as another; no interval).
+        comparison: One row per pair of losses, label and metric with a direction: `label, metric, loss_a, loss_b,
+            n_patients, difference, lower, upper, lower_bca, upper_bca, lower_percentile, upper_percentile,
+            lower_retrained, upper_retrained, effect_size, cohen_d, test, p, p_adjusted, p_flips, p_retrained,
+            p_signed_rank, p_permutation, p_sign, p_rank_sum, probability_a_better, probability_equivalent,
+            is_equivalent`. Difference is a minus b; a positive effect size (matched-pairs rank-biserial) or `cohen_d`
+            (paired) says that a's values are the larger. `p`, corrected by Holm in `p_adjusted`, is what the verdict
+            rests on: `p_flips`, the permutation test of the mean and the signed ranks together, and where networks were
+            trained repeatedly the larger of it and `p_retrained`, a t test that counts the trainings' variance (its
+            interval: `lower_retrained, upper_retrained`). Beside it the signed-rank test, the permutation test of the
+            mean and the sign test; `p_rank_sum` is the unpaired, uncorrected test that papers often report. The
+            probabilities are shares of bootstrap resamples; equivalent: within the metric's margin, which
+            `is_equivalent` says with 95 % confidence (two one-sided tests).
         ranking: One row per loss for the primary metric and label, best first: `loss, mean, lower, upper,
             probability_best, mean_rank, rank_lower, rank_upper`, over the patients that every
             loss was scored on; the last two are the 95 % range of its rank by mean under the bootstrap.
@@ -90,11 +97,14 @@ class Analysis:
         omnibus: Friedman's test; None with fewer than three losses or two patients.
         variance: Where the primary metric's spread comes from, one row per loss and component:
             `loss, component, sd, share, note`; components `patient`, `fold`, `seed`, `rest`. NaN with a note where the
-            study's design cannot tell.
-        power: How many patients a difference in the primary metric would need: `loss_a, loss_b,
-            sd_difference, difference, power, n_patients`.
+            study's design cannot tell. The last rows are of the difference of the two best, named `first - second`.
+        power: How many patients a difference in the primary metric would need, the best loss against each other:
+            `loss_a, loss_b, sd_difference, difference, is_observed, power, level, n_patients`; infinity for no
+            difference, NaN for no spread. `level`: after Bonferroni's correction for the number of pairs.
         agreement: Bland and Altman's figures of predicted against true size, one row per loss and label: `loss,
-            label, metric (area or volume), unit, n_cases, bias, bias_lower, bias_upper, limit_lower, limit_upper`.
+            label, metric (area or volume), unit, n_cases, n_patients, bias, bias_lower, bias_upper, limit_lower,
+            limit_lower_lower, limit_lower_upper, limit_upper, limit_upper_lower, limit_upper_upper`: the bias with its
+            95 % interval, and the limits between which 95 % of single cases are expected, each with its own.
         verdict: The verdict on the primary metric.
     """
 

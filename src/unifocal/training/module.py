@@ -118,7 +118,10 @@ def by_tiles(network: Callable[[Tensor], Tensor], image: Tensor, tile: Sequence[
     ]
     logits: Tensor | None = None
     for place in itertools.product(*starts):
-        window: tuple[Any, ...] = (..., *(slice(start, start + length) for start, length in zip(place, tile, strict=True)))
+        window: tuple[Any, ...] = (
+            ...,
+            *(slice(start, start + length) for start, length in zip(place, tile, strict=True)),
+        )
         part = network(padded[window])
         if logits is None:
             logits = part.new_empty((*part.shape[:2], *padded.shape[2:]))
