@@ -50,7 +50,7 @@ def test_the_study_folder_holds_what_is_promised(study: Path, phantom: Path) -> 
             place = study / "runs" / loss / f"fold-{fold}-seed-0"
             assert json.loads((place / "record.json").read_text())["status"] == "done"
             assert len(pd.read_csv(place / "history.csv")) == 2
-            assert (place / "weights.pt").is_file()
+            assert (place / "model.safetensors").is_file()
             assert not (place / "state.ckpt").exists()
 
 
@@ -75,14 +75,14 @@ def test_scores_are_those_of_the_saved_predictions(study: Path, phantom: Path) -
 
 
 def test_the_same_command_again_repeats_nothing(study: Path, phantom: Path, unifocal: Call) -> None:
-    weights = {path: path.stat().st_mtime_ns for path in study.rglob("weights.pt")}
+    weights = {path: path.stat().st_mtime_ns for path in study.rglob("model.safetensors")}
     before = (study / "scores.csv").read_bytes()
     code, out, err = unifocal("compare", "--data", phantom, "--out", study, "--jobs", "1", *TINY)
     assert code == 0
     assert "All runs were done before" in err
     assert "report.html" in out
     assert (study / "scores.csv").read_bytes() == before
-    assert weights == {path: path.stat().st_mtime_ns for path in study.rglob("weights.pt")}
+    assert weights == {path: path.stat().st_mtime_ns for path in study.rglob("model.safetensors")}
 
 
 @pytest.mark.usefixtures("no_report")

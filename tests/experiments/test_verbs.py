@@ -34,7 +34,7 @@ def pixels(path: Path) -> np.ndarray:
 
 
 def test_train_leaves_a_model_and_its_history(model: Path) -> None:
-    assert {"weights.pt", "history.csv", "record.json", "study.yaml"} <= {path.name for path in model.iterdir()}
+    assert {"model.safetensors", "history.csv", "record.json", "study.yaml"} <= {path.name for path in model.iterdir()}
     assert len(pd.read_csv(model / "history.csv")) == 2
     assert not (model / "state.ckpt").exists()
 
@@ -42,9 +42,9 @@ def test_train_leaves_a_model_and_its_history(model: Path) -> None:
 def test_training_again_repeats_nothing_and_elsewhere_gives_the_same(
     model: Path, phantom: Path, tmp_path: Path, unifocal: Call
 ) -> None:
-    before = (model / "weights.pt").stat().st_mtime_ns
+    before = (model / "model.safetensors").stat().st_mtime_ns
     assert unifocal("train", "--data", phantom, "--out", model, *SMALL)[0] == 0
-    assert (model / "weights.pt").stat().st_mtime_ns == before
+    assert (model / "model.safetensors").stat().st_mtime_ns == before
     assert unifocal("train", "--data", phantom, "--out", tmp_path / "m", *SMALL)[0] == 0
     for folder in (model, tmp_path / "m"):
         assert (
@@ -54,10 +54,10 @@ def test_training_again_repeats_nothing_and_elsewhere_gives_the_same(
             == 0
         )
     first, second = tmp_path / model.parent.name, tmp_path / tmp_path.name
-    assert (first / "areas.csv").read_bytes() == (second / "areas.csv").read_bytes()
+    assert (first / "sizes.csv").read_bytes() == (second / "sizes.csv").read_bytes()
 
 
-def test_predict_writes_masks_overlays_and_areas(model: Path, phantom: Path, tmp_path: Path, unifocal: Call) -> None:
+def test_predict_writes_masks_overlays_and_sizes(model: Path, phantom: Path, tmp_path: Path, unifocal: Call) -> None:
     images = tmp_path / "new"
     images.mkdir()
     Image.fromarray(np.random.default_rng(0).integers(0, 255, (70, 50, 3), np.uint8)).save(images / "colour.jpg")
@@ -68,20 +68,20 @@ def test_predict_writes_masks_overlays_and_areas(model: Path, phantom: Path, tmp
         "predict", "--model", model, "--images", images, "--out", tmp_path / "p", "--spacing", "0.5x2"
     )
     assert code == 0
-    assert "areas.csv" in out
-    areas = pd.read_csv(tmp_path / "p" / "areas.csv", dtype={"case": str})
+    assert "sizes.csv" in out
+    areas = pd.read_csv(tmp_path / "p" / "sizes.csv", dtype={"case": str})
     assert set(areas["unit"]) == {"mm2"}
     for row in areas.itertuples():
         mask = pixels(tmp_path / "p" / "masks" / f"{row.case}.png")
         assert mask.shape == (48, 48)
         assert set(np.unique(mask)) <= {0, 255}
-        assert row.area == pytest.approx((mask > 0).sum() * 0.5 * 2)
+        assert row.size == pytest.approx((mask > 0).sum() * 0.5 * 2)
         assert pixels(tmp_path / "p" / "overlays" / f"{row.case}.png").shape == (48, 48, 3)
 
 
 def test_predict_takes_one_image_and_a_weights_file(model: Path, phantom: Path, tmp_path: Path, unifocal: Call) -> None:
     image = min((phantom / "images").iterdir())
-    arguments = ("--model", model / "weights.pt", "--images", image, "--out", tmp_path / "p", "--no-overlays")
+    arguments = ("--model", model / "model.safetensors", "--images", image, "--out", tmp_path / "p", "--no-overlays")
     assert unifocal("predict", *arguments)[0] == 0
     assert [path.name for path in (tmp_path / "p" / "masks").iterdir()] == [image.name]
     assert not (tmp_path / "p" / "overlays").exists()
@@ -293,9 +293,9 @@ def test_train_takes_exactly_one_loss(phantom: Path, tmp_path: Path, unifocal: C
 
 def test_a_lost_model_is_trained_again(model: Path, phantom: Path, tmp_path: Path, unifocal: Call) -> None:
     shutil.copytree(model, tmp_path / "m")
-    (tmp_path / "m" / "weights.pt").unlink()
+    (tmp_path / "m" / "model.safetensors").unlink()
     assert unifocal("train", "--data", phantom, "--out", tmp_path / "m", *SMALL)[0] == 0
-    assert (tmp_path / "m" / "weights.pt").is_file()
+    assert (tmp_path / "m" / "model.safetensors").is_file()
 
 
 def test_patients_are_found_under_a_capital_letter(phantom: Path, tmp_path: Path) -> None:

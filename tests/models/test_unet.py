@@ -1,12 +1,14 @@
 """The network of protocol A, and its plain arguments."""
 
+import json
 from pathlib import Path
 
 import pytest
+import safetensors
 import torch
 from torch import nn
 
-from unifocal.models import UNet, load_bundle, save_bundle
+from unifocal.models import NetworkSpec, UNet, load_bundle, read_description, save_bundle
 
 
 def test_source_a_has_exactly_its_published_number_of_parameters() -> None:
@@ -68,13 +70,34 @@ def test_bad_arguments_are_named(arguments: dict[str, object]) -> None:
 
 
 def test_a_bundle_rebuilds_the_network(tmp_path: Path) -> None:
-    network = UNet(3, 2, width=4, depth=2, normalization="instance").eval()
-    save_bundle(tmp_path / "w.pt", network, details={"labels": [1, 4]})
-    again, details = load_bundle(tmp_path / "w.pt")
+    spec = NetworkSpec("unet", 3, 2, 2, {"width": 4, "depth": 2, "normalization": "instance"})
+    network = spec.build().eval()
+    save_bundle(tmp_path / "w.pt", network, spec, details={"labels": [1, 4]})
+    again, read, details = load_bundle(tmp_path / "w.pt")
     image = torch.randn(1, 3, 20, 20)
     assert torch.equal(network(image), again(image))
+    assert read == spec
     assert details == {"labels": [1, 4]}
+    assert read_description(tmp_path / "w.pt")["network"]["name"] == "unet"
     assert [path.name for path in tmp_path.iterdir()] == ["w.pt"]
+
+
+def test_networks_of_others_are_rebuilt_by_name(tmp_path: Path) -> None:
+    spec = NetworkSpec("monai:BasicUNet", 1, 2, 2, {"features": [4, 4, 4, 4, 4, 4]})
+    network = spec.build().eval()
+    save_bundle(tmp_path / "w", network, spec, details={})
+    again, _, _ = load_bundle(tmp_path / "w")
+    image = torch.randn(1, 1, 32, 32)
+    assert torch.equal(network(image), again(image))
+
+
+def test_the_weights_are_plain_safetensors(tmp_path: Path) -> None:
+    spec = NetworkSpec("unet", 1, 1, 2, {"width": 2, "depth": 1})
+    network = spec.build()
+    save_bundle(tmp_path / "w", network, spec, details={})
+    with safetensors.safe_open(tmp_path / "w", framework="np") as file:
+        assert set(file.keys()) == set(network.state_dict())
+        assert json.loads(file.metadata()["description"])["network"]["out_channels"] == 1
 
 
 @pytest.mark.parametrize("content", [b"", b"not a model", b"PK\x03\x04 truncated"])
@@ -85,7 +108,8 @@ def test_a_file_that_is_no_bundle_is_refused(tmp_path: Path, content: bytes) -> 
 
 
 def test_a_bundle_whose_weights_do_not_fit_is_refused(tmp_path: Path) -> None:
-    save_bundle(tmp_path / "w.pt", UNet(3, 1, width=4), weights=UNet(3, 1, width=8).state_dict(), details={})
+    spec = NetworkSpec("unet", 3, 1, 2, {"width": 4})
+    save_bundle(tmp_path / "w.pt", spec.build(), spec, weights=UNet(3, 1, width=8).state_dict(), details={})
     with pytest.raises(ValueError, match="do not fit"):
         load_bundle(tmp_path / "w.pt")
 

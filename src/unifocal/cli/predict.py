@@ -11,7 +11,9 @@ from unifocal.cli import options as o
 def predict(
     model: Annotated[
         Path | None,
-        typer.Option("--model", help="weights.pt, or the folder of a training or of a study's run that holds it."),
+        typer.Option(
+            "--model", help="model.safetensors, or the folder of a training or of a study's run that holds it."
+        ),
     ] = None,
     images: Annotated[Path | None, typer.Option("--images", help="A folder of images, or one image.")] = None,
     out: o.Out = None,
@@ -19,10 +21,13 @@ def predict(
     overlays: Annotated[
         bool | None, typer.Option("--overlays/--no-overlays", help="Also draw each mask over its image.")
     ] = None,
+    probabilities: Annotated[
+        bool | None, typer.Option("--probabilities", help="Also write the probabilities of every label.")
+    ] = None,
     config: o.Config = None,
     set_: o.Settings = None,
 ) -> None:
-    """Segment new images: masks at each image's own size, overlays, and areas.
+    """Segment new images or volumes: masks where each image lies, overlays, and sizes.
 
     \b
       unifocal predict --model model --images new --out masks
@@ -31,7 +36,14 @@ def predict(
     from unifocal.config.resolve import resolve
     from unifocal.config.schema import PredictConfig
 
-    flags = {"model": model, "images": images, "out": out, "spacing_mm": spacing, "overlays": overlays}
+    flags = {
+        "model": model,
+        "images": images,
+        "out": out,
+        "spacing_mm": spacing,
+        "overlays": overlays,
+        "probabilities": probabilities,
+    }
     resolved = resolve(PredictConfig, config=config, settings=set_ or [], flags=flags)
 
     from rich.console import Console

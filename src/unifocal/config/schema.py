@@ -20,7 +20,9 @@ from unifocal.config.values import (
 
 Share = Annotated[float, Field(gt=0, lt=1)]
 Positive = Annotated[int, Field(ge=1)]
-SizeYX = Annotated[tuple[Annotated[int, Field(ge=8)], Annotated[int, Field(ge=8)]], BeforeValidator(parse_size)]
+Size = Annotated[
+    tuple[Annotated[int, Field(ge=8)], ...], BeforeValidator(parse_size), Field(min_length=2, max_length=3)
+]
 Spacing = Annotated[tuple[float, ...] | None, BeforeValidator(parse_spacing)]
 Seeds = Annotated[
     tuple[Annotated[int, Field(ge=0)], ...],
@@ -72,7 +74,7 @@ class DataConfig(Section):
 class PreprocessingConfig(Section):
     """How an image becomes the network's input."""
 
-    size: SizeYX = (128, 128)
+    size: Size | None = None
     intensity: Literal["z_score", "unit", "min_max", "percentile"] = "z_score"
     skull_strip: Annotated[Literal["", "source_a", "improved"], BeforeValidator(parse_skull_strip)] = ""
     steps: tuple[str | dict[str, Any], ...] | None = None
@@ -113,15 +115,19 @@ class SplitConfig(Section):
 
 
 class NetworkConfig(Section):
-    """The U-Net. The defaults are source A's network (PROTOCOLS: 1,941,105 parameters for 3 channels in, 1 out)."""
+    """The network: a name of `unifocal.models.PRESETS`, `monai:NAME` or `package.module:NAME`; see `network_spec`.
 
-    width: Positive = 16
-    depth: Positive = 4
-    normalization: Literal["none", "batch", "instance", "group"] = "none"
-    dropout: Annotated[tuple[Annotated[float, Field(ge=0, lt=1)], ...], BeforeValidator(parse_numbers)] = (
-        0.1, 0.1, 0.2, 0.2, 0.3,
-    )  # fmt: skip
-    initialization: Literal["he", "xavier"] = "he"
+    What is not given of a U-Net is its preset's.
+    """
+
+    name: str = "auto"
+    arguments: dict[str, Any] = Field(default_factory=dict)
+    width: Positive | None = None
+    depth: Positive | None = None
+    normalization: Literal["none", "batch", "instance", "group"] | None = None
+    dropout: Annotated[tuple[Annotated[float, Field(ge=0, lt=1)], ...], BeforeValidator(parse_numbers)] | None = None
+    initialization: Literal["he", "xavier"] | None = None
+    deep_supervision: Annotated[int, Field(ge=0)] = 0
 
 
 class TrainingConfig(Section):
@@ -138,8 +144,23 @@ class TrainingConfig(Section):
     plateau_factor: Share = 0.1
     stop_patience: Positive = 20
     augmentation: Literal["none", "standard"] = "standard"
+    patches_per_epoch: Annotated[int, Field(ge=0)] = 0
+    foreground_share: Annotated[float, Field(ge=0, le=1)] = 1 / 3
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     threads: Annotated[int, Field(ge=0)] = 0
+
+
+class InferenceConfig(Section):
+    """How volumes are segmented: see `unifocal.inference.windows.Windows`."""
+
+    overlap: Annotated[float, Field(ge=0, lt=1)] = 0.5
+    weights: Literal["gaussian", "constant"] = "gaussian"
+    mirror: bool = False
+    batch_size: Positive = 1
+    memory: Annotated[str, BeforeValidator(lambda value: str(value) if isinstance(value, int | float) else value)] = (
+        "4 GB"
+    )
+    postprocess: bool = False
 
 
 class LossConfig(Section):
@@ -174,6 +195,7 @@ class ModelConfig(Section):
     cache: CacheConfig = CacheConfig()
     network: NetworkConfig = NetworkConfig()
     training: TrainingConfig = TrainingConfig()
+    inference: InferenceConfig = InferenceConfig()
 
 
 class StudyConfig(ModelConfig):
@@ -217,8 +239,17 @@ class PredictConfig(Section):
     out: Path
     spacing_mm: Spacing = None
     overlays: bool = True
+    probabilities: bool = False
     batch_size: Positive = 8
+    inference: dict[str, Any] = Field(default_factory=dict)
     cache: CacheConfig = CacheConfig()
+
+
+class ExportConfig(Section):
+    """`unifocal export`: a trained network as ONNX."""
+
+    model: Path
+    out: Path
 
 
 class EvaluateConfig(Section):

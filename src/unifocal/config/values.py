@@ -11,7 +11,7 @@ _CALL = re.compile(r"^\s*(?P<name>[A-Za-z_][\w.:]*)\s*(?:\((?P<inside>.*)\))?\s*
 
 
 def parse_size(value: Any) -> Any:
-    """`128`, `"512x800"` (rows x columns) or a pair."""
+    """`128`, `"512x800"` (rows x columns), `"96x96x96"` (slices x rows x columns), or two or three numbers."""
     if isinstance(value, str):
         value = [part.strip() for part in value.lower().split("x")]
         value = value[0] if len(value) == 1 else value

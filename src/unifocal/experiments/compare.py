@@ -95,6 +95,7 @@ def _tasks(config: StudyConfig, prepared: Prepared, folds: Sequence[Fold], setti
             loss=loss,
             network=config.network,
             training=training,
+            inference=config.inference,
             prepared=prepared,
             train=indices(fold.train),
             validation=indices(fold.validation),

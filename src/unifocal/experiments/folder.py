@@ -16,6 +16,7 @@ from unifocal.data.case import Case
 from unifocal.metrics import Score
 from unifocal.problems import InputError, Problem, bad_input
 
+WEIGHTS = "model.safetensors"
 SCORE_COLUMNS = ("loss", "fold", "seed", "case", "patient", "label", "metric", "value", "unit", "reason")
 
 
@@ -102,7 +103,7 @@ def read_run(folder: Path) -> dict[str, Any] | None:
     record = read_record(folder)
     if record is None or not {"loss", "fold", "seed", "status", "reason"} <= record.keys():
         return None
-    complete = all((folder / name).is_file() for name in ("scores.csv", "weights.pt"))
+    complete = all((folder / name).is_file() for name in ("scores.csv", WEIGHTS))
     return record if complete or record["status"] != "done" else None
 
 

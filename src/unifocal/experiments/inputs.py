@@ -10,7 +10,8 @@ from unifocal.data.phantom import write_phantom
 from unifocal.data.split_plan import SplitPlan, make_folds
 from unifocal.data.splits import Fold, Person, people_of
 from unifocal.experiments.folder import check_out, slug
-from unifocal.experiments.prepare import Prepared, cache_of, outputs_for, pipeline_of, prepare
+from unifocal.experiments.plan import Grid, image_pipeline, network_problems, network_spec, plan_preparation
+from unifocal.experiments.prepare import Prepared, cache_of, outputs_for, prepare
 from unifocal.experiments.progress import Reporter
 from unifocal.experiments.recipe import Recipe
 from unifocal.experiments.request import request_of
@@ -38,7 +39,7 @@ def load_data(
     for attempt in (
         lambda: check_out(out, "study.yaml", allowed=phantom_names(config)),
         lambda: cache_of(config.cache),
-        lambda: pipeline_of(config.preprocessing, channels=1),
+        lambda: image_pipeline(config.preprocessing, channels=1),
     ):
         try:
             attempt()
@@ -105,19 +106,27 @@ def prepare_all(config: ModelConfig, checked: CheckedData, reporter: Reporter) -
     """Prepare all cases of checked data, or find them prepared.
 
     Raises:
-        InputError: With everything that is wrong with the steps, and every case that they cannot prepare.
+        InputError: With everything that is wrong with the steps, every case that they cannot prepare, or what is
+            wrong with the network for such input.
     """
-    cache, pipeline = cache_of(config.cache), pipeline_of(config.preprocessing, checked.channels)
+    cache = cache_of(config.cache)
+    pipeline, grid = plan_preparation(config.preprocessing, checked.channels, checked.facts)
     cases = checked.dataset.cases
     reporter.stage("Preparing images", len(cases))
     recipes = [Recipe(case, pipeline, checked.labels, checked.coding) for case in cases]
-    shape, keys = prepare(recipes, cache, advance=reporter.advance)
+    shape, keys = prepare(recipes, cache, advance=reporter.advance, is_uniform=grid.dimensions == 2)
+    if grid.dimensions == 2:
+        grid = Grid(shape[1:])
+    outputs = outputs_for(len(checked.labels))
+    raise_if_any(network_problems(network_spec(config.network, shape[0], outputs, grid), grid))
     if not cache.holds(keys):
         reporter.say(
             f"The cache ({cache.folder}, at most {config.cache.limit}) does not hold all prepared cases: the others "
             "are prepared whenever they are needed, which takes time. --set cache.limit=... gives more room."
         )
-    return Prepared(cache, cases, keys, pipeline, shape, checked.labels, checked.coding)
+    return Prepared(
+        cache, cases, keys, pipeline, grid, shape[0], checked.labels, checked.coding, checked.dataset.declared.labels
+    )
 
 
 def people_in(checked: CheckedData) -> tuple[Person, ...]:
@@ -154,7 +163,8 @@ def describe_data(checked: CheckedData) -> str:
     whose = (
         f"of {patients} patients" if checked.dataset.patients_known else "(patients unknown: each image counts as one)"
     )
-    return f"{len(cases)} images {whose}, {foreground_percent(checked):.2g} % foreground"
+    kind = "volumes" if checked.facts[0].ndim == 3 else "images"
+    return f"{len(cases)} {kind} {whose}, {foreground_percent(checked):.2g} % foreground"
 
 
 def foreground_percent(checked: CheckedData) -> float:
@@ -174,9 +184,9 @@ def _untrainable(checked: CheckedData) -> list[Problem]:
     """What training cannot do yet, or cannot write."""
     problems = []
     volumes = [fact.name for fact in checked.facts if fact.ndim == 3]
-    if volumes:
-        what = f"holds volumes ({len(volumes)} of {len(checked.facts)} cases), and training takes 2D images so far"
-        problems.append(Problem("the images", what, "Save their slices as 2D images.", "volumes"))
+    if 0 < len(volumes) < len(checked.facts):
+        what = f"are in part volumes ({len(volumes)} of {len(checked.facts)} cases), and a network takes either kind"
+        problems.append(Problem("the images", what, "Put images and volumes into data sets of their own.", "mixed"))
     if checked.dataset.declared.regions:
         what = "overlap, and training takes labels that do not"
         remedy = "Name one of them by its values with --labels."
@@ -190,7 +200,7 @@ def _untrainable(checked: CheckedData) -> list[Problem]:
 def phantom_names(config: ModelConfig) -> tuple[str, ...]:
     """What the phantom's folder is called: its settings are in the name. Empty where other data are named."""
     data = config.data
-    size = max(128, *config.preprocessing.size)
+    size = max(128, *(config.preprocessing.size or (128,)))
     return (f"phantom-{data.phantom_patients}-{data.phantom_seed}-{size}",) if data.is_phantom else ()
 
 
@@ -200,6 +210,6 @@ def _phantom(config: ModelConfig, out: Path) -> Path:
         if (out / "study.yaml").is_file():
             raise bad_input(str(out), "holds a study of other data than this phantom", "Choose another --out.")
         data = config.data
-        size = max(128, *config.preprocessing.size)
+        size = max(128, *(config.preprocessing.size or (128,)))
         write_phantom(folder, patients=data.phantom_patients, seed=data.phantom_seed, size=size)
     return folder

@@ -1,32 +1,46 @@
-"""`predict`: masks, overlays and areas for images that have no masks."""
+"""`predict`: masks, overlays and sizes for images that have no masks."""
 
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
+from torch import nn
 
-from unifocal.config.schema import PredictConfig
+from unifocal.config.schema import InferenceConfig, PredictConfig
 from unifocal.data.case import Case, Source
+from unifocal.data.channels import join_channels
 from unifocal.data.check import CheckedData, check_cases
 from unifocal.data.coding import MaskCoding
 from unifocal.data.folder import DataSet, Layout, load_cases
-from unifocal.data.read import read_image
-from unifocal.experiments.folder import check_out, write_table, write_yaml
+from unifocal.data.read import read_image, stem_of
+from unifocal.experiments.folder import WEIGHTS, check_out, write_table, write_yaml
+from unifocal.experiments.plan import Grid
 from unifocal.experiments.prepare import Prepared, cache_of, prepare
 from unifocal.experiments.progress import Reporter
 from unifocal.experiments.recipe import Recipe
-from unifocal.inference import predict_indices, write_mask, write_overlay
-from unifocal.models import UNet, load_bundle
+from unifocal.experiments.segment import segment, windows_of
+from unifocal.inference import decide, write_mask, write_overlay
+from unifocal.inference.planes import write_planes
+from unifocal.inference.postprocess import Cleaning, clean
+from unifocal.inference.volume_writers import write_volume_like, write_volume_mask
+from unifocal.inference.volumes import predict_volume_indices
+from unifocal.models import load_bundle
 from unifocal.preprocessing.pipeline import Pipeline
 from unifocal.problems import InputError, Problem, bad_input
 
+_FOLDERS = ("masks", "overlays", "probabilities")
+
 
 def segment_images(config: PredictConfig, *, reporter: Reporter) -> dict[str, Path]:
-    """Segment a folder of images, or one image.
+    """Segment a folder of images or volumes, or one of them.
 
-    Writes `masks/<name>.png` (label integers, or 0/255 where the training masks were so), `overlays/<name>.png`
-    and `areas.csv` (case, label, area, unit: mm2 where the spacing is given, else px).
+    Writes `masks/`: pictures as PNG (label integers, or 0/255 where the training masks were so), volumes in the format
+    of their image, where it lies. `overlays/<name>.png`: the mask over the image, of a volume over three planes.
+    `sizes.csv`: case, label, size, unit: mm2 or ml where the spacing is known, else px. On request `probabilities/`.
 
     Returns:
         What was written where.
@@ -35,78 +49,166 @@ def segment_images(config: PredictConfig, *, reporter: Reporter) -> dict[str, Pa
         InputError: If the model or images cannot be read, or the folder holds something else.
     """
     problems: list[Problem] = []
-    network, details = _load(config.model, problems)
-    checked = _check_images(config, problems)
+    loaded = load_model(config.model, problems)
+    checked = _check_images(config, loaded[1] if loaded else None, problems)
     try:
         check_out(config.out, "predict.yaml")
     except InputError as error:
         problems += error.problems
-    if problems or network is None or checked is None:
+    if problems or loaded is None or checked is None:
         raise InputError(problems)
+    network, details = loaded
     prepared = _prepared(config, details, checked, reporter)
     write_yaml(config.out / "predict.yaml", config.model_dump(mode="json"))
-    for name in ("masks", "overlays"):
-        for earlier in (config.out / name).glob("*.png"):
+    for name in _FOLDERS:
+        for earlier in (config.out / name).glob("*.*"):
             earlier.unlink()
-    for name in ("masks", "overlays") if config.overlays else ("masks",):
-        (config.out / name).mkdir(exist_ok=True)
-    reporter.stage("Segmenting images", len(checked.dataset.cases))
-    areas: list[dict[str, Any]] = []
-    labels = np.array([0, *details["labels"]])
-    predictions = predict_indices(network, prepared.stream(range(len(prepared.cases))), batch_size=config.batch_size)
-    for case, indices in zip(checked.dataset.cases, predictions, strict=True):
-        mask = labels[indices]
-        write_mask(config.out / "masks" / f"{case.name}.png", mask * 255 if details["black_and_white"] else mask)
-        if config.overlays:
-            write_overlay(config.out / "overlays" / f"{case.name}.png", read_image(case.image).array, mask)
-        row, column = config.spacing_mm or (1.0, 1.0)
-        for label in details["labels"]:
-            area = round(float((mask == label).sum()) * row * column, 4)
-            areas.append(
-                {"case": case.name, "label": label, "area": area, "unit": "mm2" if config.spacing_mm else "px"}
-            )
+    reporter.stage("Segmenting", len(prepared.cases))
+    writer = _Writer(config, prepared, details)
+    sizes: list[dict[str, Any]] = []
+    for index, (indices, probabilities) in enumerate(_segmented(network, prepared, details, config)):
+        sizes += writer.write(index, indices, probabilities)
         reporter.advance(1)
-    write_table(config.out / "areas.csv", pd.DataFrame(areas, columns=["case", "label", "area", "unit"]))
-    places = {"Masks": config.out / "masks", "Areas": config.out / "areas.csv"}
-    return places | ({"Overlays": config.out / "overlays"} if config.overlays else {})
+    write_table(config.out / "sizes.csv", pd.DataFrame(sizes, columns=["case", "label", "size", "unit"]))
+    places = {"Masks": config.out / "masks", "Sizes": config.out / "sizes.csv"}
+    places |= {"Overlays": config.out / "overlays"} if config.overlays else {}
+    return places | ({"Probabilities": config.out / "probabilities"} if config.probabilities else {})
 
 
-def _load(path: Path, problems: list[Problem]) -> tuple[UNet | None, dict[str, Any]]:
-    file = path / "weights.pt" if path.is_dir() else path
+def load_model(path: Path, problems: list[Problem]) -> tuple[nn.Module, dict[str, Any]] | None:
+    """A model's network and details; what is wrong with it becomes a problem."""
+    file = path / WEIGHTS if path.is_dir() else path
     try:
-        return load_bundle(file)
+        network, _, details = load_bundle(file)
+        return network, details
     except OSError:
-        what = "holds no weights.pt" if path.is_dir() else "does not exist or cannot be read"
-        remedy = "Give weights.pt, or the folder of a training or run that holds it."
+        what = f"holds no {WEIGHTS}" if path.is_dir() else "does not exist or cannot be read"
+        remedy = f"Give {WEIGHTS}, or the folder of a training or run that holds it."
         problems.append(Problem(str(path), what, remedy))
     except ValueError as error:
-        problems.append(Problem(str(file), str(error), "Give a weights.pt of this version."))
-    return None, {}
+        problems.append(Problem(str(file), str(error), f"Give a {WEIGHTS} of this version."))
+    return None
 
 
-def _check_images(config: PredictConfig, problems: list[Problem]) -> CheckedData | None:
+def _check_images(config: PredictConfig, details: dict[str, Any] | None, problems: list[Problem]) -> CheckedData | None:
     try:
         if config.images.is_file():
-            case = Case(name=config.images.stem, image=Source.of(config.images), mask=None, patient=config.images.stem)
-            return check_cases(DataSet((case,), patients_known=False))
-        if not config.images.is_dir():
+            name = stem_of(config.images)
+            case = Case(name=name, image=Source.of(config.images), mask=None, patient=name)
+            dataset = DataSet((case,), patients_known=False)
+        elif config.images.is_dir():
+            dataset = load_cases(Layout(images=config.images))
+        else:
             raise bad_input(str(config.images), "does not exist", "Check --images.")
-        return check_cases(load_cases(Layout(images=config.images)))
+        if details is not None:
+            dataset = _declared(replace(dataset, cases=join_channels(dataset.cases, _channels(details))), details)
+        return check_cases(dataset)
     except InputError as error:
         problems += error.problems
     return None
 
 
+def _declared(dataset: DataSet, details: dict[str, Any]) -> DataSet:
+    """The data set with the channels that the model knows of, for volumes, where no file can say them."""
+    if len(details["grid"]["size"]) == 2 or _channels(details) == 1:
+        return dataset
+    names = tuple(f"channel {number}" for number in range(_channels(details)))
+    return replace(dataset, declared=replace(dataset.declared, channels=names))
+
+
+def _channels(details: dict[str, Any]) -> int:
+    """Of the images that the network was trained on."""
+    return int(details["pipeline"][0]["channels"]["count"])
+
+
 def _prepared(config: PredictConfig, details: dict[str, Any], checked: CheckedData, reporter: Reporter) -> Prepared:
     """The images as the network takes them; they are kept in the cache, as for training."""
-    volumes = sum(fact.ndim == 3 for fact in checked.facts)
-    if volumes:
-        what = f"are volumes ({volumes} of {len(checked.facts)}), and the model takes 2D images"
-        raise bad_input(str(config.images), what, "Save their slices as 2D images.", kind="volumes")
+    grid = Grid(tuple(details["grid"]["size"]), details["grid"]["spacing_mm"])
+    strangers = [fact.name for fact in checked.facts if fact.ndim != grid.dimensions]
+    if strangers:
+        kinds = {2: "2D images", 3: "volumes"}
+        what = (
+            f"holds {kinds[5 - grid.dimensions]} ({len(strangers)} of {len(checked.facts)}, first {strangers[0]}), and "
+            f"the model takes {kinds[grid.dimensions]}"
+        )
+        remedy = "Give what the model was trained on, or another model."
+        raise bad_input(str(config.images), what, remedy, kind="dimensions")
     cache, pipeline = cache_of(config.cache), Pipeline.from_declaration(details["pipeline"])
     labels = tuple(details["labels"])
-    cases = checked.dataset.cases
+    spacings = [config.spacing_mm or fact.spacing_mm for fact in checked.facts]
+    cases = tuple(
+        replace(case, spacing_mm=spacing) for case, spacing in zip(checked.dataset.cases, spacings, strict=True)
+    )
     reporter.stage("Preparing images", len(cases))
     recipes = [Recipe(case, pipeline, labels, MaskCoding()) for case in cases]
-    shape, keys = prepare(recipes, cache, advance=reporter.advance, is_uniform=False)
-    return Prepared(cache, cases, keys, pipeline, shape, labels, MaskCoding())
+    _, keys = prepare(recipes, cache, advance=reporter.advance, is_uniform=False)
+    names = {int(label): name for label, name in details["label_names"].items()}
+    return Prepared(cache, cases, keys, pipeline, grid, _channels(details), labels, MaskCoding(), names)
+
+
+def _segmented(
+    network: nn.Module, prepared: Prepared, details: dict[str, Any], config: PredictConfig
+) -> Iterator[tuple[NDArray[np.uint8], NDArray[np.float32] | None]]:
+    """Per case its class indices, and its probabilities where they are wanted or come for nothing."""
+    settings = InferenceConfig(**(details["inference"] | config.inference))
+    everyone = range(len(prepared.cases))
+    if prepared.grid.dimensions == 3 and not config.probabilities:
+        windows = windows_of(prepared, settings)
+        for image, geometry in prepared.stream(everyone):
+            yield predict_volume_indices(network, image, geometry, windows, prepared.out_channels), None
+        return
+    for probabilities in segment(network, prepared, everyone, settings, batch_size=config.batch_size):
+        yield decide(probabilities), probabilities
+
+
+class _Writer:
+    """Writes what was found in a case."""
+
+    def __init__(self, config: PredictConfig, prepared: Prepared, details: dict[str, Any]) -> None:
+        self.config, self.prepared, self.details = config, prepared, details
+        self.cleanings = {int(label): Cleaning(**how) for label, how in details.get("cleanings", {}).items()}
+        for name in ("masks", *(["overlays"] if config.overlays else [])):
+            (config.out / name).mkdir(parents=True, exist_ok=True)
+
+    def write(
+        self, index: int, indices: NDArray[np.uint8], probabilities: NDArray[np.float32] | None
+    ) -> Iterator[dict[str, Any]]:
+        """Write a case's files; give its sizes."""
+        case, out = self.prepared.cases[index], self.config.out
+        mask = clean(self.prepared.labels_of(indices), self.cleanings)
+        stored = mask * np.array(255, mask.dtype) if self.details["black_and_white"] else mask
+        names = {label: self.prepared.label_names.get(label, f"label {label}") for label in self.prepared.labels}
+        if mask.ndim == 2:
+            write_mask(out / "masks" / f"{case.name}.png", stored)
+        else:
+            write_volume_mask(out / "masks", case.name, mask, case.image, names)
+        if self.config.overlays:
+            draw = write_overlay if mask.ndim == 2 else write_planes
+            draw(out / "overlays" / f"{case.name}.png", read_image(case.image).array, mask, case.spacing_mm)
+        if self.config.probabilities and probabilities is not None:
+            self._write_probabilities(case, probabilities)
+        scale, unit = _unit(case)
+        for label in self.prepared.labels:
+            count = int(np.count_nonzero(mask == label))
+            yield {"case": case.name, "label": label, "size": round(count * scale, 4), "unit": unit}
+
+    def _write_probabilities(self, case: Case, probabilities: NDArray[np.float32]) -> None:
+        folder = self.config.out / "probabilities"
+        folder.mkdir(exist_ok=True)
+        foreground = probabilities if len(probabilities) == 1 else probabilities[1:]
+        if probabilities.ndim == 3:
+            partial = folder / f"{case.name}.npz.partial"
+            with partial.open("wb") as file:
+                np.savez_compressed(file, probabilities=probabilities)
+            partial.replace(folder / f"{case.name}.npz")
+            return
+        for label, values in zip(self.prepared.labels, foreground, strict=True):
+            write_volume_like(folder, f"{case.name}_label{label}", values, case.image)
+
+
+def _unit(case: Case) -> tuple[float, str]:
+    """How much an element counts, and in which unit."""
+    if case.spacing_mm is None:
+        return 1.0, "px"
+    element = float(np.prod(case.spacing_mm))
+    return (element, "mm2") if len(case.spacing_mm) == 2 else (element / 1000, "ml")

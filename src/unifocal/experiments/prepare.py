@@ -1,28 +1,29 @@
 """Every case prepared once, in a cache that all runs and studies share."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
-from unifocal.config.schema import CacheConfig, PreprocessingConfig
+from unifocal.config.schema import CacheConfig
 from unifocal.data.case import Case
 from unifocal.data.check.limits import cases_at_once
 from unifocal.data.coding import MaskCoding
 from unifocal.data.workers import Failed, map_isolated
+from unifocal.experiments.plan import Grid
 from unifocal.experiments.recipe import Recipe, geometry_of, keep
 from unifocal.preprocessing.cache import Cache, CachedCase, default_folder, parse_bytes
 from unifocal.preprocessing.pipeline import Pipeline
 from unifocal.preprocessing.sample import GeometryRecord
 from unifocal.problems import InputError, Problem, raise_if_any
-from unifocal.training import Samples
+from unifocal.training import Patches, Samples
+from unifocal.training.patches import Sliceable
 
 _PATIENCE_S = 3600.0
 _MEMORY = 1 << 45
-_SIZING = ("resize", "pad")
 
 
 @dataclass(frozen=True)
@@ -34,23 +35,22 @@ class Prepared:
         cases: The cases, in the order of their indices.
         keys: The name of each in the cache.
         pipeline: How each is prepared.
-        shape: (channels, rows, columns) of every prepared image.
+        grid: The network's input.
+        channels: Of the prepared images.
         labels: The labels in the masks, ascending, without background; class index k + 1 is `labels[k]`.
         coding: What the masks' stored values mean.
+        label_names: What labels are called, where that is declared.
     """
 
     cache: Cache
     cases: tuple[Case, ...]
     keys: tuple[str, ...]
     pipeline: Pipeline
-    shape: tuple[int, ...]
+    grid: Grid
+    channels: int
     labels: tuple[int, ...]
     coding: MaskCoding
-
-    @property
-    def channels(self) -> int:
-        """Of the prepared images."""
-        return self.shape[0]
+    label_names: Mapping[int, str] = field(default_factory=dict)
 
     @property
     def out_channels(self) -> int:
@@ -77,9 +77,16 @@ class Prepared:
             case = self.fetch(index)
             yield case.image[...], geometry_of(case)
 
-    def samples(self) -> Samples:
-        """All cases as training takes them."""
-        return Samples(self.arrays, self.shape)
+    def samples(self, *, foreground_share: float, per_case: int) -> Samples | Patches:
+        """All cases as training takes them: images whole, of volumes patches; see `Patches` for the arguments."""
+        if self.grid.dimensions == 2:
+            return Samples(self.arrays, (self.channels, *self.grid.size))
+        return Patches(self._lazily, self.grid.size, self.channels, foreground_share, per_case)
+
+    def _lazily(self, index: int) -> tuple[Sliceable, Sliceable]:
+        case = self.fetch(index)
+        assert case.classes is not None
+        return case.image, case.classes
 
     @cached_property
     def _stored(self) -> NDArray[np.int64]:
@@ -94,22 +101,6 @@ class Prepared:
 def outputs_for(labels: int) -> int:
     """The network's outputs: one for foreground against background, else one per class with the background."""
     return 1 if labels == 1 else labels + 1
-
-
-def pipeline_of(settings: PreprocessingConfig, channels: int) -> Pipeline:
-    """The steps that the settings mean, for images of so many channels.
-
-    Raises:
-        InputError: With everything that is wrong with `preprocessing.steps`.
-    """
-    resize = {"resize": {"size": list(settings.size)}}
-    first = {"channels": {"count": channels}}
-    if settings.steps is not None:
-        named = [next(iter(step), "") if isinstance(step, dict) else step for step in settings.steps]
-        last = [] if set(named) & set(_SIZING) else [resize]
-        return Pipeline.from_declaration([first, *settings.steps, *last], where="preprocessing.steps")
-    strip = [{"skull_strip": {"method": settings.skull_strip}}] if settings.skull_strip else []
-    return Pipeline.from_declaration([first, *strip, resize, settings.intensity])
 
 
 def cache_of(settings: CacheConfig) -> Cache:
@@ -133,7 +124,7 @@ def prepare(
         is_uniform: Whether all must come out alike, as training needs.
 
     Returns:
-        The shape (channels, rows, columns) of the prepared images, of the first where they differ; and the cases' keys.
+        The shape (channels, *spatial) of the first prepared image, and the cases' keys.
 
     Raises:
         InputError: With every case that cannot be prepared, or whose size differs from the others'.

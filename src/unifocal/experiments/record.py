@@ -18,8 +18,9 @@ from unifocal.data.splits import Fold, split_hash
 from unifocal.experiments.folder import installed_version
 from unifocal.experiments.inputs import foreground_percent
 from unifocal.experiments.prepare import Prepared
-from unifocal.experiments.run import build_network
+from unifocal.experiments.segment import spec_of
 from unifocal.losses import describe
+from unifocal.models import UNet
 from unifocal.training.fit import choose_precision
 
 LIBRARIES = ("torch", "lightning", "batchgeneratorsv2", "numpy", "scipy", "scikit-image", "pandas", "pillow")
@@ -36,7 +37,8 @@ def describe_study(
     """All of `study.yaml`, in its order."""
     # One thread whatever --jobs says: the number of threads changes the last bits of every sum.
     threads = config.training.threads or (_cores() if torch.cuda.is_available() else 1)
-    network = build_network(prepared, config.network, seed=0)
+    spec = spec_of(prepared, config.network)
+    network = spec.build()
     cases = checked.dataset.cases
     kinds = pd.Series([case.attributes.get("class", "") for case in cases]).value_counts().to_dict()
     return {
@@ -71,12 +73,9 @@ def describe_study(
         },
         "config": config.model_dump(mode="json")
         | {
-            "network": config.network.model_dump(mode="json")
-            | {
-                "in_channels": prepared.channels,
-                "out_channels": prepared.out_channels,
-                "parameters": sum(weight.numel() for weight in network.parameters()),
-            }
+            "network": {"name": spec.name, "size": list(prepared.grid.size)}
+            | (network.arguments if isinstance(network, UNet) else asdict(spec))
+            | {"parameters": sum(weight.numel() for weight in network.parameters())}
         },
         "preprocessing": {"steps": prepared.pipeline.declaration, "hash": prepared.pipeline.identity},
         "losses": [_describe_loss(loss) for loss in config.losses],
@@ -111,18 +110,18 @@ def cases_table(checked: CheckedData, folds: Sequence[Fold], by: str) -> pd.Data
             tested.setdefault(unit, []).append(str(number))
     rows = []
     for case, fact in zip(checked.dataset.cases, checked.facts, strict=True):
-        spacing_row, spacing_column = case.spacing_mm or (None, None)
+        sizes = zip(("width", "height", "slices"), reversed(fact.size), strict=False)
+        axes = ("spacing_column_mm", "spacing_row_mm", "spacing_slice_mm")[: fact.ndim]
+        spacing = reversed(case.spacing_mm) if case.spacing_mm else [None] * fact.ndim
         known: dict[str, Any] = {
             "case": case.name,
             "patient": case.patient,
             "fold": " ".join(tested.get(unit_of(case, by), [])),
             "image": case.image.as_text(),
             "mask": case.mask.as_text() if case.mask else "",
-            "height": fact.size[0],
-            "width": fact.size[1],
+            **dict(reversed(list(sizes))),
             "foreground_percent": round(100 * fact.foreground_share, 4),
-            "spacing_row_mm": spacing_row,
-            "spacing_column_mm": spacing_column,
+            **dict(reversed(list(zip(axes, spacing, strict=True)))),
         }
         rows.append(known | {key: value for key, value in case.attributes.items() if key not in known})
     return pd.DataFrame(rows)
@@ -134,6 +133,9 @@ def bundle_details(config: ModelConfig, prepared: Prepared, loss: str) -> dict[s
         "unifocal": __version__,
         "loss": loss,
         "labels": list(prepared.labels),
+        "label_names": {str(label): name for label, name in prepared.label_names.items()},
+        "grid": asdict(prepared.grid),
+        "inference": config.inference.model_dump(mode="json"),
         "black_and_white": prepared.coding.is_black_and_white,
         "pipeline": prepared.pipeline.declaration,
         "training": config.training.model_dump(mode="json"),

@@ -1,5 +1,6 @@
 """One run: train on a fold, segment its test cases, score them. All values are plain, so it can run anywhere."""
 
+import math
 import os
 import threading
 import time
@@ -11,17 +12,22 @@ from typing import Any
 import pandas as pd
 import torch
 from filelock import FileLock
+from torch import nn
 
-from unifocal.config.schema import LossConfig, NetworkConfig, TrainingConfig
-from unifocal.experiments.folder import SCORE_COLUMNS, RunKey, read_run, score_rows, write_json, write_table
+from unifocal.config.schema import InferenceConfig, LossConfig, NetworkConfig, TrainingConfig
+from unifocal.experiments.folder import SCORE_COLUMNS, WEIGHTS, RunKey, read_run, score_rows, write_json, write_table
 from unifocal.experiments.prepare import Prepared
 from unifocal.experiments.probabilities import PROBABILITIES, csv_text, probability_rows, write_probabilities
-from unifocal.inference import decide, predict_probabilities, write_mask
+from unifocal.experiments.segment import segment, spec_of, write_prediction
+from unifocal.inference import decide
 from unifocal.losses import create
 from unifocal.metrics import score_case
-from unifocal.models import UNet, save_bundle
-from unifocal.training import derive_seed, fit
+from unifocal.models import save_bundle
+from unifocal.training import Patches, Samples, derive_seed, fit
 from unifocal.training.callbacks import EpochRecord
+
+FEWEST_PATCHES = 64
+"""Training samples of an epoch on volumes, at least."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +40,7 @@ class RunTask:
         loss: The loss with its parameters.
         network: The network's settings.
         training: The training's settings, with `threads` and `precision` resolved.
+        inference: How volumes are segmented.
         prepared: Where the prepared cases are, and what they are.
         train: Indices of the training cases.
         validation: Indices of the validation cases.
@@ -46,6 +53,7 @@ class RunTask:
     loss: LossConfig
     network: NetworkConfig
     training: TrainingConfig
+    inference: InferenceConfig
     prepared: Prepared
     train: tuple[int, ...]
     validation: tuple[int, ...]
@@ -80,18 +88,22 @@ def execute(task: RunTask, on_epoch: Callable[[EpochRecord], None]) -> dict[str,
     return record
 
 
-def build_network(prepared: Prepared, network: NetworkConfig, seed: int) -> UNet:
+def build_network(prepared: Prepared, network: NetworkConfig, seed: int) -> nn.Module:
     """The network with the initial weights that the seed decides."""
     torch.manual_seed(derive_seed(seed, "weights"))
-    return UNet(
-        in_channels=prepared.channels,
-        out_channels=prepared.out_channels,
-        width=network.width,
-        depth=network.depth,
-        dropout=network.dropout,
-        normalization=network.normalization,
-        initialization=network.initialization,
-    )
+    return spec_of(prepared, network).build()
+
+
+def samples_for(prepared: Prepared, training: TrainingConfig, cases: int) -> Samples | Patches:
+    """All cases as training on so many of them takes them.
+
+    Args:
+        prepared: All cases.
+        training: How many patches an epoch has; 0: one of each case, and at least `FEWEST_PATCHES`.
+        cases: The training cases.
+    """
+    wanted = training.patches_per_epoch or max(cases, FEWEST_PATCHES)
+    return prepared.samples(foreground_share=training.foreground_share, per_case=max(1, math.ceil(wanted / cases)))
 
 
 def prepare_worker(threads: int, parent: int | None) -> None:
@@ -113,7 +125,7 @@ def _train_and_score(task: RunTask, on_epoch: Callable[[EpochRecord], None]) -> 
     result = fit(
         network,
         create(task.loss.name, **task.loss.parameters),
-        task.prepared.samples(),
+        samples_for(task.prepared, task.training, len(task.train)),
         train=task.train,
         validation=task.validation,
         settings=task.training,
@@ -122,7 +134,7 @@ def _train_and_score(task: RunTask, on_epoch: Callable[[EpochRecord], None]) -> 
         on_epoch=on_epoch,
     )
     network.load_state_dict(result.weights)
-    save_bundle(task.folder / "weights.pt", network, details=task.details)
+    save_bundle(task.folder / WEIGHTS, network, spec_of(task.prepared, task.network), details=task.details)
     scores, probabilities = _score(task, network)
     write_probabilities(task.folder / PROBABILITIES, [probabilities])
     write_table(task.folder / "scores.csv", scores)
@@ -137,18 +149,18 @@ def _train_and_score(task: RunTask, on_epoch: Callable[[EpochRecord], None]) -> 
     }
 
 
-def _score(task: RunTask, network: UNet) -> tuple[pd.DataFrame, str]:
+def _score(task: RunTask, network: nn.Module) -> tuple[pd.DataFrame, str]:
     """All of the run's `scores.csv`, and the lines of its table of probabilities."""
     folder = task.folder / "predictions"
     folder.mkdir(exist_ok=True)
     prepared, key = task.prepared, task.key
     rows: list[dict[str, Any]] = []
     bins: list[str] = []
-    stream = predict_probabilities(network, prepared.stream(task.test), batch_size=task.training.batch_size)
+    stream = segment(network, prepared, task.test, task.inference, batch_size=task.training.batch_size)
     for index, probabilities in zip(task.test, stream, strict=True):
         case, truth = prepared.cases[index], prepared.recipe(index).truth()
         predicted = prepared.labels_of(decide(probabilities))
-        write_mask(folder / f"{case.name}.png", predicted)
+        write_prediction(folder, prepared, index, predicted)
         scores = score_case(
             truth, predicted, spacing_mm=case.spacing_mm, labels=prepared.labels, probabilities=probabilities
         )

@@ -8,7 +8,7 @@ import numpy as np
 
 from unifocal.config.schema import TrainConfig, TrainingConfig
 from unifocal.data.splits import split_off
-from unifocal.experiments.folder import lock_study, read_record, refuse_other_study, write_json, write_yaml
+from unifocal.experiments.folder import WEIGHTS, lock_study, read_record, refuse_other_study, write_json, write_yaml
 from unifocal.experiments.inputs import (
     load_data,
     loss_problems,
@@ -18,7 +18,8 @@ from unifocal.experiments.inputs import (
 )
 from unifocal.experiments.progress import Reporter
 from unifocal.experiments.record import bundle_details
-from unifocal.experiments.run import build_network, prepare_worker
+from unifocal.experiments.run import build_network, prepare_worker, samples_for
+from unifocal.experiments.segment import spec_of
 from unifocal.losses import create
 from unifocal.models import save_bundle
 from unifocal.training import derive_seed, fit
@@ -64,8 +65,8 @@ def train(config: TrainConfig, *, command: str, reporter: Reporter) -> TrainOutc
     }
     earlier = refuse_other_study(config.out, identity)
     record = read_record(config.out)
-    if record is not None and (config.out / "weights.pt").is_file():
-        return TrainOutcome(config.out / "weights.pt", record)
+    if record is not None and (config.out / WEIGHTS).is_file():
+        return TrainOutcome(config.out / WEIGHTS, record)
     prepared = prepare_all(config, checked, reporter)
     with lock_study(config.out):
         training = _resolved(config.training) if earlier is None else TrainingConfig(**earlier["training"])
@@ -74,12 +75,13 @@ def train(config: TrainConfig, *, command: str, reporter: Reporter) -> TrainOutc
             write_yaml(config.out / "study.yaml", settings | {"train": list(kept), "validation": list(apart)})
         prepare_worker(training.threads, parent=None)
         reporter.stage("Training (epochs)", training.epochs)
+        train = [index for index, case in enumerate(cases) if case.patient in set(kept)]
         network = build_network(prepared, config.network, derive_seed(config.seed, 0))
         result = fit(
             network,
             create(config.loss.name, **config.loss.parameters),
-            prepared.samples(),
-            train=[index for index, case in enumerate(cases) if case.patient in set(kept)],
+            samples_for(prepared, training, len(train)),
+            train=train,
             validation=[index for index, case in enumerate(cases) if case.patient in set(apart)],
             settings=training,
             seed=derive_seed(config.seed, 0),
@@ -87,12 +89,13 @@ def train(config: TrainConfig, *, command: str, reporter: Reporter) -> TrainOutc
             on_epoch=lambda r: reporter.advance(1, f"validation Dice {r.validation_dice:.2f}"),
         )
         details = bundle_details(config, prepared, config.loss.label)
-        save_bundle(config.out / "weights.pt", network, weights=result.weights, details=details)
+        spec = spec_of(prepared, config.network)
+        save_bundle(config.out / WEIGHTS, network, spec, weights=result.weights, details=details)
         record = {"epochs": result.epochs, "best_epoch": result.best_epoch, "seconds": result.seconds,
                   "validation_dice": result.validation_dice}  # fmt: skip
         write_json(config.out / "record.json", record)
         (config.out / "state.ckpt").unlink(missing_ok=True)
-    return TrainOutcome(config.out / "weights.pt", record)
+    return TrainOutcome(config.out / WEIGHTS, record)
 
 
 def _resolved(training: TrainingConfig) -> TrainingConfig:

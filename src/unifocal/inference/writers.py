@@ -1,5 +1,6 @@
 """Masks and overlays as PNG files; each appears complete or not at all."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -18,12 +19,17 @@ def write_mask(path: Path, mask: NDArray[np.integer]) -> None:
         path: The file to write.
         mask: (rows, columns), integers from 0 to 65535.
     """
-    _save(path, Image.fromarray(mask.astype(np.uint8 if mask.max(initial=0) <= 255 else np.uint16)))
+    save_picture(path, Image.fromarray(mask.astype(np.uint8 if mask.max(initial=0) <= 255 else np.uint16)))
 
 
-def write_overlay(path: Path, image: NDArray[np.float32], mask: NDArray[np.integer]) -> None:
+def write_overlay(
+    path: Path,
+    image: NDArray[np.float32],
+    mask: NDArray[np.integer],
+    spacing_mm: Sequence[float] | None = None,  # noqa: ARG001 - as `write_planes`; pictures keep their pixels
+) -> None:
     """Write the image with each label's outline and a light tint; see `draw_overlay`."""
-    _save(path, Image.fromarray(draw_overlay(image, mask)))
+    save_picture(path, Image.fromarray(draw_overlay(image, mask)))
 
 
 def draw_overlay(image: NDArray[np.float32], mask: NDArray[np.integer]) -> NDArray[np.uint8]:
@@ -48,7 +54,8 @@ def draw_overlay(image: NDArray[np.float32], mask: NDArray[np.integer]) -> NDArr
     return canvas.round().astype(np.uint8)
 
 
-def _save(path: Path, picture: Image.Image) -> None:
+def save_picture(path: Path, picture: Image.Image) -> None:
+    """Write a picture as PNG; the file appears complete or not at all."""
     partial = path.with_name(path.name + ".partial")
     picture.save(partial, format="PNG")
     partial.replace(path)

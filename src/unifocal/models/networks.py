@@ -41,6 +41,11 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
         for preset in (
             Preset("unet", None, {}, "Ronneberger et al. 2015; widths and dropout of the brain-tumour study."),
             Preset(
+                "volumes", 3,
+                {"width": 16, "depth": 4, "normalization": "instance", "initialization": "he", "dropout": []},
+                "No source's: the U-Net of the brain-tumour study in 3D, with instance normalisation, without dropout.",
+            ),
+            Preset(
                 "source_a", 2,
                 {"width": 16, "depth": 4, "dropout": [0.1, 0.1, 0.2, 0.2, 0.3], "initialization": "he"},
                 "The brain-tumour study (PROTOCOLS, A): widths 16 to 256, 1,941,105 parameters with 3 channels.",

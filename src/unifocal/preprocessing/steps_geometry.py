@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from unifocal.data.formats.geometry import upright
 from unifocal.preprocessing.resampling import frame, oriented, resize_image, resize_labels
 from unifocal.preprocessing.sample import GeometryRecord, Sample
 from unifocal.preprocessing.step import Step, choice, per_axis, whole
@@ -101,16 +102,9 @@ class Orient(Step):
         """The volume in the common order; as it is where it is no volume or nothing says how it lies."""
         if sample.affine is None or len(sample.spatial) != 3:
             return sample
-        from nibabel.orientations import io_orientation
-
-        before = tuple(record for record in sample.geometry if record.kind == "orient")
-        if before:
+        if any(record.kind == "orient" for record in sample.geometry):
             return sample
-        # Per axis of the array, the world axis (x, y, z) that it runs along, and whether forwards.
-        found = io_orientation(sample.affine)
-        along = [int(axis) for axis in found[:, 0]]
-        order = tuple(along.index(world) for world in (2, 1, 0))
-        mirrored = tuple(new for new, old in enumerate(order) if found[old, 1] < 0)
+        order, mirrored = upright(sample.affine)
         if order == (0, 1, 2) and not mirrored:
             return sample
         spacing = sample.spacing_mm

@@ -30,6 +30,7 @@ KNOWN_CASE_COLUMNS = frozenset(
         "depth",
     }
 )
+_ENDINGS = (".png", ".nii.gz", ".nrrd", ".mha", ".dcm")
 SCORE_COLUMNS = frozenset({"loss", "fold", "seed", "case", "patient", "label", "metric", "value"})
 CASE_COLUMNS = frozenset({"case", "patient"})
 PREDICTION_COLUMNS = frozenset({"loss", "case", "file"})
@@ -64,7 +65,9 @@ class Run:
 
     def prediction(self, case: str) -> Path:
         """The file of a case's predicted mask."""
-        return self.folder / "predictions" / f"{case}.png"
+        folder = self.folder / "predictions"
+        files = [folder / f"{case}{ending}" for ending in _ENDINGS]
+        return next((file for file in files if file.is_file()), files[0])
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from unifocal.data.case import Case, Source
 from unifocal.data.check.fingerprint import fingerprint
-from unifocal.data.formats.geometry import largest_shift
+from unifocal.data.formats.geometry import is_singular, largest_shift, upright
 from unifocal.data.read import digest, read_image, read_mask
 from unifocal.data.scan import Scan
 from unifocal.problems import InputError, Problem, bad_input
@@ -37,6 +37,7 @@ class Findings:
         channels: As stored.
         is_grey: One channel, or three equal ones.
         spacing_mm: As the files say.
+        order: Of a volume whose place is known: see `upright`.
         patient: As the header says, hashed.
         counts: How often each stored value stands in the mask; at most the lowest 5,000 and the highest.
         digests: SHA-256 of every source, in order.
@@ -49,6 +50,7 @@ class Findings:
     channels: int = 1
     is_grey: bool = True
     spacing_mm: tuple[float, ...] | None = None
+    order: tuple[int, ...] = ()
     patient: str = ""
     counts: dict[int, int] | None = None
     digests: bytes = b""
@@ -127,6 +129,8 @@ def _look_at_image(scan: Scan, case: Case, findings: Findings) -> None:
     image, where = scan.array, str(case.image)
     findings.size, findings.channels = image.shape[1:], len(image)
     findings.spacing_mm, findings.patient = scan.spacing_mm, scan.patient
+    if scan.affine is not None and scan.affine.shape == (4, 4) and not is_singular(scan.affine):
+        findings.order = upright(scan.affine)[0]
     findings.problems += _against_the_table(scan, case)
     ranges = [(float(channel.min()), float(channel.max())) for channel in image]
     if not np.isfinite(ranges).all():

@@ -23,6 +23,8 @@ class CaseFacts:
         foreground: The share of the elements that each of them has, 0 to 1.
         spacing_mm: Distance of neighbouring elements along each axis of `size`: what the table or the user says, else
             what the files say; None where nobody does.
+        order: Of a volume whose place is known, the axes of `size` that run inferior-superior, posterior-anterior and
+            left-right; empty otherwise.
     """
 
     name: str
@@ -31,6 +33,19 @@ class CaseFacts:
     labels: tuple[int, ...] = ()
     foreground: Mapping[int, float] = field(default_factory=dict)
     spacing_mm: tuple[float, ...] | None = None
+    order: tuple[int, ...] = ()
+
+    @property
+    def upright_size(self) -> tuple[int, ...]:
+        """The size with the axes in that order."""
+        return tuple(self.size[axis] for axis in self.order) if self.order else self.size
+
+    @property
+    def upright_spacing_mm(self) -> tuple[float, ...] | None:
+        """The spacing with the axes in that order."""
+        if self.spacing_mm is None or not self.order:
+            return self.spacing_mm
+        return tuple(self.spacing_mm[axis] for axis in self.order)
 
     @property
     def ndim(self) -> int:

@@ -206,4 +206,5 @@ def _facts(case: Case, found: Findings, coding: MaskCoding, declared_channels: i
         labels=tuple(sorted(foreground)),
         foreground=foreground,
         spacing_mm=case.spacing_mm or found.spacing_mm,
+        order=found.order,
     )

@@ -33,6 +33,25 @@ def spacing_of(affine: Affine) -> tuple[float, ...]:
     return tuple(np.linalg.norm(affine[:3, :-1], axis=0).tolist())
 
 
+def upright(affine: Affine) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """How a volume's axes are turned and mirrored to inferior-superior, posterior-anterior, left-right.
+
+    Args:
+        affine: (4, 4), not singular.
+
+    Returns:
+        For each of the three directions the axis of the array that runs along it, as near as that is possible; and
+        which of the three are then still to be mirrored.
+    """
+    from nibabel.orientations import io_orientation
+
+    # Per axis of the array, the world axis (x, y, z) that it runs along, and whether forwards.
+    found = io_orientation(affine)  # type: ignore[no-untyped-call]
+    along = [int(axis) for axis in found[:, 0]]
+    order = tuple(along.index(world) for world in (2, 1, 0))
+    return order, tuple(new for new, old in enumerate(order) if found[old, 1] < 0)
+
+
 def is_singular(affine: Affine) -> bool:
     """Whether the axes do not span a space of their number, or a value is not finite."""
     if not np.isfinite(affine).all():

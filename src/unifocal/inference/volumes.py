@@ -1,0 +1,88 @@
+"""A volume segmented: windows, probabilities, and back to its own grid, with little more memory than one result."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from unifocal.inference.windows import Windows, longest_axis, window_logits
+from unifocal.preprocessing.resampling import restore
+from unifocal.preprocessing.sample import GeometryRecord
+
+_PIECE = 1 << 24
+"""So many elements are turned into probabilities at once."""
+
+
+def predict_volume(
+    network: nn.Module,
+    image: NDArray[np.float32],
+    geometry: Sequence[GeometryRecord],
+    windows: Windows,
+    outputs: int,
+) -> NDArray[np.float32]:
+    """Probabilities of a prepared volume at its own size.
+
+    They are brought to that size by linear interpolation. What preparing cut away is background.
+
+    Args:
+        network: Maps (N, channels, *windows.size) to logits (N, outputs, *windows.size); one output means foreground
+            against background (sigmoid), more mean one class each (softmax). Left in evaluation mode.
+        image: (channels, *spatial).
+        geometry: What preparing it did to its grid.
+        windows: How it is covered.
+        outputs: The network's outputs.
+
+    Returns:
+        (outputs, *native), each in [0, 1]; the background's first where there are several.
+    """
+    probabilities = _on_grid(network, image, windows, outputs)
+    if not geometry:
+        return probabilities
+    native = geometry[0].before
+    result = np.empty((outputs, *native), np.float32)
+    for channel in range(outputs):
+        result[channel] = _restored(probabilities, channel, geometry)
+    return result
+
+
+def predict_volume_indices(
+    network: nn.Module,
+    image: NDArray[np.float32],
+    geometry: Sequence[GeometryRecord],
+    windows: Windows,
+    outputs: int,
+) -> NDArray[np.uint8]:
+    """The most probable class (*native) of every element, without all probabilities at once; see `predict_volume`."""
+    probabilities = _on_grid(network, image, windows, outputs)
+    if outputs == 1:
+        return np.asarray(_restored(probabilities, 0, geometry) > 0.5, dtype=np.uint8)
+    best = _restored(probabilities, 0, geometry)
+    chosen = np.zeros(best.shape, np.uint8)
+    for channel in range(1, outputs):
+        other = _restored(probabilities, channel, geometry)
+        # Of equals the first, as argmax has it.
+        chosen[other > best] = channel
+        np.maximum(best, other, out=best)
+    return chosen
+
+
+def _on_grid(network: nn.Module, image: NDArray[np.float32], windows: Windows, outputs: int) -> NDArray[np.float32]:
+    network.eval()
+    logits = window_logits(network, image, windows, outputs)
+    axis = 1 + longest_axis(logits.shape[1:])
+    planes = max(1, _PIECE * logits.shape[axis] // logits.size)
+    for start in range(0, logits.shape[axis], planes):
+        piece = torch.from_numpy(logits).narrow(axis, start, min(planes, logits.shape[axis] - start))
+        piece.copy_(piece.sigmoid() if outputs == 1 else piece.softmax(dim=0))
+    return logits
+
+
+def _restored(
+    probabilities: NDArray[np.float32], channel: int, geometry: Sequence[GeometryRecord]
+) -> NDArray[np.float32]:
+    is_background = channel == 0 and len(probabilities) > 1
+    restored = restore(probabilities[channel], geometry, fill=1.0 if is_background else 0.0)
+    # Interpolation may step over the edges by a rounding error.
+    return np.asarray(np.clip(restored, 0, 1), dtype=np.float32)
