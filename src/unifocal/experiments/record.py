@@ -94,6 +94,8 @@ def describe_study(
 def identity_of(config: StudyConfig, checked: CheckedData, folds: Sequence[Fold]) -> dict[str, Any]:
     """What must agree for a command to continue a study: settings, data and split; not paths, not `--jobs`."""
     asked = config.model_dump(mode="json", include={"preprocessing", "network", "training", "losses", "seeds"})
+    # How much memory the windows may take changes nothing that they find.
+    asked["inference"] = config.inference.model_dump(mode="json", exclude={"memory"})
     asked["losses"] = ", ".join(loss.label for loss in config.losses)
     asked["labels"] = list(checked.labels)
     spacings = {case.spacing_mm for case in checked.dataset.cases}

@@ -18,8 +18,9 @@ from unifocal.config.schema import InferenceConfig, LossConfig, NetworkConfig, T
 from unifocal.experiments.folder import SCORE_COLUMNS, WEIGHTS, RunKey, read_run, score_rows, write_json, write_table
 from unifocal.experiments.prepare import Prepared
 from unifocal.experiments.probabilities import PROBABILITIES, csv_text, probability_rows, write_probabilities
-from unifocal.experiments.segment import segment, spec_of, write_prediction
+from unifocal.experiments.segment import cleanings_for, segment, spec_of, write_prediction
 from unifocal.inference import decide
+from unifocal.inference.postprocess import Cleaning, clean
 from unifocal.losses import create
 from unifocal.metrics import score_case
 from unifocal.models import save_bundle
@@ -134,8 +135,12 @@ def _train_and_score(task: RunTask, on_epoch: Callable[[EpochRecord], None]) -> 
         on_epoch=on_epoch,
     )
     network.load_state_dict(result.weights)
-    save_bundle(task.folder / WEIGHTS, network, spec_of(task.prepared, task.network), details=task.details)
-    scores, probabilities = _score(task, network)
+    cleanings = cleanings_for(
+        network, task.prepared, task.validation, task.inference, batch_size=task.training.batch_size
+    )
+    details = dict(task.details) | {"cleanings": {str(label): how.to_plain() for label, how in cleanings.items()}}
+    save_bundle(task.folder / WEIGHTS, network, spec_of(task.prepared, task.network), details=details)
+    scores, probabilities = _score(task, network, cleanings)
     write_probabilities(task.folder / PROBABILITIES, [probabilities])
     write_table(task.folder / "scores.csv", scores)
     (task.folder / "state.ckpt").unlink(missing_ok=True)
@@ -149,7 +154,7 @@ def _train_and_score(task: RunTask, on_epoch: Callable[[EpochRecord], None]) -> 
     }
 
 
-def _score(task: RunTask, network: nn.Module) -> tuple[pd.DataFrame, str]:
+def _score(task: RunTask, network: nn.Module, cleanings: Mapping[int, Cleaning]) -> tuple[pd.DataFrame, str]:
     """All of the run's `scores.csv`, and the lines of its table of probabilities."""
     folder = task.folder / "predictions"
     folder.mkdir(exist_ok=True)
@@ -159,7 +164,7 @@ def _score(task: RunTask, network: nn.Module) -> tuple[pd.DataFrame, str]:
     stream = segment(network, prepared, task.test, task.inference, batch_size=task.training.batch_size)
     for index, probabilities in zip(task.test, stream, strict=True):
         case, truth = prepared.cases[index], prepared.recipe(index).truth()
-        predicted = prepared.labels_of(decide(probabilities))
+        predicted = clean(prepared.labels_of(decide(probabilities)), cleanings)
         write_prediction(folder, prepared, index, predicted)
         scores = score_case(
             truth, predicted, spacing_mm=case.spacing_mm, labels=prepared.labels, probabilities=probabilities

@@ -10,7 +10,8 @@ from torch import nn
 from unifocal.config.schema import InferenceConfig, NetworkConfig
 from unifocal.experiments.plan import network_spec
 from unifocal.experiments.prepare import Prepared
-from unifocal.inference import predict_probabilities, write_mask
+from unifocal.inference import decide, predict_probabilities, write_mask
+from unifocal.inference.postprocess import Cleaning, choose_cleanings
 from unifocal.inference.volume_writers import write_volume_mask
 from unifocal.inference.volumes import predict_volume
 from unifocal.inference.windows import Windows
@@ -53,6 +54,29 @@ def segment(
     windows = windows_of(prepared, settings)
     for image, geometry in prepared.stream(indices):
         yield predict_volume(network, image, geometry, windows, prepared.out_channels)
+
+
+def cleanings_for(
+    network: nn.Module, prepared: Prepared, validation: Iterable[int], settings: InferenceConfig, *, batch_size: int
+) -> dict[int, Cleaning]:
+    """How predicted masks are cleaned, by label: chosen on the validation cases; nothing where that is not asked for.
+
+    Args:
+        network: The trained network.
+        prepared: All cases.
+        validation: Which cases may decide.
+        settings: Whether (`postprocess`), and how volumes are segmented.
+        batch_size: Images per forward pass.
+    """
+    if not settings.postprocess:
+        return {}
+    cases = tuple(validation)
+    stream = segment(network, prepared, cases, settings, batch_size=batch_size)
+    pairs = (
+        (prepared.recipe(index).truth(), prepared.labels_of(decide(probabilities)))
+        for index, probabilities in zip(cases, stream, strict=True)
+    )
+    return choose_cleanings(pairs, prepared.labels)
 
 
 def write_prediction(folder: Path, prepared: Prepared, index: int, mask: NDArray[np.integer]) -> Path:

@@ -19,7 +19,7 @@ from unifocal.experiments.inputs import (
 from unifocal.experiments.progress import Reporter
 from unifocal.experiments.record import bundle_details
 from unifocal.experiments.run import build_network, prepare_worker, samples_for
-from unifocal.experiments.segment import spec_of
+from unifocal.experiments.segment import cleanings_for, spec_of
 from unifocal.losses import create
 from unifocal.models import save_bundle
 from unifocal.training import derive_seed, fit
@@ -75,6 +75,7 @@ def train(config: TrainConfig, *, command: str, reporter: Reporter) -> TrainOutc
             write_yaml(config.out / "study.yaml", settings | {"train": list(kept), "validation": list(apart)})
         prepare_worker(training.threads, parent=None)
         reporter.stage("Training (epochs)", training.epochs)
+        validation = [index for index, case in enumerate(cases) if case.patient in set(apart)]
         train = [index for index, case in enumerate(cases) if case.patient in set(kept)]
         network = build_network(prepared, config.network, derive_seed(config.seed, 0))
         result = fit(
@@ -82,13 +83,16 @@ def train(config: TrainConfig, *, command: str, reporter: Reporter) -> TrainOutc
             create(config.loss.name, **config.loss.parameters),
             samples_for(prepared, training, len(train)),
             train=train,
-            validation=[index for index, case in enumerate(cases) if case.patient in set(apart)],
+            validation=validation,
             settings=training,
             seed=derive_seed(config.seed, 0),
             folder=config.out,
             on_epoch=lambda r: reporter.advance(1, f"validation Dice {r.validation_dice:.2f}"),
         )
         details = bundle_details(config, prepared, config.loss.label)
+        network.load_state_dict(result.weights)
+        cleanings = cleanings_for(network, prepared, validation, config.inference, batch_size=training.batch_size)
+        details["cleanings"] = {str(label): how.to_plain() for label, how in cleanings.items()}
         spec = spec_of(prepared, config.network)
         save_bundle(config.out / WEIGHTS, network, spec, weights=result.weights, details=details)
         record = {"epochs": result.epochs, "best_epoch": result.best_epoch, "seconds": result.seconds,

@@ -87,5 +87,7 @@ def preparation(study: StudyView) -> str:
     said = [_in_words(step) for step in steps]
     fingerprint = study.setting("preprocessing", "hash")
     ends = ["Predictions were brought back to each image's own grid and scored there."]
+    if study.setting("config", "inference", "postprocess"):
+        ends += ["Masks were cleaned (largest component, smallest size, holes) as suited the validation cases best."]
     ends += [f"Fingerprint of the steps: {str(fingerprint)[:16]}."] if fingerprint else []
     return " ".join(sentence for sentence in (*said, *ends) if sentence)
