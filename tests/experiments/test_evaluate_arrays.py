@@ -157,3 +157,21 @@ class Lazy(Mapping[str, np.ndarray]):
 def test_masks_may_be_made_when_they_are_asked_for() -> None:
     lazy = unifocal.evaluate(Lazy(0), Lazy(10), resamples=200)
     assert lazy.scores.equals(unifocal.evaluate(masks(0), masks(10), resamples=200).scores)
+
+
+def test_masks_of_255_against_masks_of_1_are_no_bad_prediction() -> None:
+    truths = {name: (mask == 1).astype(np.uint8) for name, mask in masks(0).items()}
+    scaled = {name: mask * 255 for name, mask in truths.items()}
+    with pytest.raises(InputError, match=r"predictions of b: hold no label of the truths \(1\), but 255"):
+        unifocal.evaluate(truths, {"a": truths, "b": scaled}, resamples=100)
+    asked = unifocal.evaluate(truths, {"a": truths, "b": scaled}, labels=[1], resamples=100)
+    assert (asked.scores.query("loss == 'b' and metric == 'dice'")["value"] == 0).all()
+    empty = {name: np.zeros_like(mask) for name, mask in truths.items()}
+    assert unifocal.evaluate(truths, empty, resamples=100).analysis.ranking["mean"].tolist() == [0]
+
+
+def test_the_verdict_rests_on_the_label_asked_for() -> None:
+    for label in (1, 4):
+        found = unifocal.evaluate(masks(0), {"a": masks(10), "b": masks(20)}, label=label, resamples=100)
+        assert found.analysis.verdict.label == label
+        assert f"Dice of label {label} " in found.analysis.verdict.sentence

@@ -159,6 +159,9 @@ def test_several_channels_and_a_missing_one(tmp_path: Path, unifocal: Call) -> N
         (("--size", "8x16x16", "--set", "network.name=source_b_2d"), "2D"),
         (("--size", "8x16x16", "--set", "network.name=monai:NoNet"), "NoNet"),
         (("--size", "8x16x16", "--set", "network.deep_supervision=3"), "deep_supervision"),
+        (("--size", "8x16x16", "--set", "network.arguments={depth: deep}"), "network.arguments.depth"),
+        (("--size", "8x16x16", "--set", "inference.memory=0"), "inference.memory"),
+        (("--size", "8x16x16", "--set", "inference.memory=plenty"), "inference.memory"),
     ],
 )
 def test_what_does_not_suit_volumes_is_told_before_training(
@@ -175,6 +178,56 @@ def test_images_for_a_model_of_volumes_are_refused(study: Path, phantom: Path, t
     code, _, err = unifocal("predict", "--model", model, "--images", phantom / "images", "--out", tmp_path / "p")
     assert code == 2
     assert "2D images" in err
+
+
+@pytest.mark.parametrize(
+    ("flags", "told"),
+    [
+        (("--set", "inference.foo=1"), "inference.foo"),
+        (("--set", "inference.overlap=1.5"), "inference.overlap"),
+        (("--set", "inference.memory=0"), "inference.memory"),
+        (("--spacing", "1"), "--spacing"),
+    ],
+)
+def test_what_does_not_suit_new_volumes_is_told_before_anything_is_written(
+    study: Path, volumes: Path, tmp_path: Path, unifocal: Call, flags: tuple[str, ...], told: str
+) -> None:
+    model = study / "runs" / "unified_focal" / "fold-0-seed-0"
+    arguments = ("predict", "--model", model, "--images", volumes / "imagesTr", "--out", tmp_path / "p", *flags)
+    code, _, err = unifocal(*arguments)
+    assert code == 2
+    assert told in err
+    assert not (tmp_path / "p").exists()
+
+
+def test_predicting_records_what_was_used_and_refuses_three_scans_for_one(
+    study: Path, volumes: Path, tmp_path: Path, unifocal: Call
+) -> None:
+    model = study / "runs" / "unified_focal" / "fold-0-seed-0"
+    image = volumes / "imagesTr" / "case0_0000.nii.gz"
+    arguments = ("predict", "--model", model, "--out", tmp_path / "p", "--set", "inference.mirror=true")
+    assert unifocal(*arguments, "--images", image)[0] == 0
+    used = yaml.safe_load((tmp_path / "p" / "predict.yaml").read_text())["inference"]
+    assert used["mirror"] is True
+    assert used["overlap"] == 0.5
+    one = nib.load(image)
+    three = np.stack([np.asarray(one.dataobj) * factor for factor in (1, 2, 3)], -1)
+    nib.save(nib.Nifti1Image(three, one.affine), tmp_path / "three.nii.gz")
+    code, _, err = unifocal("predict", "--model", model, "--images", tmp_path / "three.nii.gz", "--out", tmp_path / "q")
+    assert code == 2
+    assert "has 3 channels" in err
+    assert not (tmp_path / "q").exists()
+
+
+def test_monais_stacked_outputs_are_supervised_deeply(volumes: Path, tmp_path: Path, unifocal: Call) -> None:
+    network = (
+        "network.arguments={kernel_size: [3, 3, 3], strides: [1, 2, 2], upsample_kernel_size: [2, 2], "
+        "filters: [4, 8, 8], deep_supervision: true, deep_supr_num: 1}"
+    )
+    settings = ("--set", "network.name=monai:DynUNet", "--set", network, "--set", "training.patches_per_epoch=4")
+    flags = ("--size", "8x16x16", "--epochs", "1", "--out", tmp_path / "m", "--set", "training.batch_size=2")
+    assert unifocal("train", "--data", volumes, *flags, *settings)[0] == 0
+    assert np.isfinite(pd.read_csv(tmp_path / "m" / "history.csv")["train_loss"]).all()
 
 
 def test_a_model_becomes_onnx_with_its_preparation(study: Path, tmp_path: Path, unifocal: Call) -> None:

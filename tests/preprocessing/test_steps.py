@@ -212,6 +212,14 @@ def test_channels(held: int, count: int) -> None:
     np.testing.assert_allclose(result.mean(axis=0), image.mean(axis=0), rtol=1e-6)
 
 
+def test_three_scans_are_not_averaged_as_colours_are() -> None:
+    volume = np.random.default_rng(0).uniform(size=(3, 4, 6, 5)).astype(np.float32)
+    with pytest.raises(InputError, match="has 3 channels"):
+        run(Sample(volume), {"channels": {"count": 1}})
+    grey = np.repeat(volume[:1], 3, axis=0)
+    np.testing.assert_allclose(run(Sample(grey), {"channels": {"count": 1}}).image, volume[:1], rtol=1e-6)
+
+
 def test_resampling_a_volume_takes_no_float64_copies() -> None:
     image = np.random.default_rng(0).normal(size=(1, 96, 96, 80)).astype(np.float32)
     step = {"resample": {"spacing_mm": [1.25, 1.25, 1.25]}}

@@ -63,7 +63,6 @@ def _set(settings: dict[str, Any], path: str, value: Any) -> None:
         ("config.network.parameters", 7_765_985, "7,765,985 parameters"),
         ("config.network.normalization", "instance", "Instance normalisation"),
         ("config.split.validation_share", 0.25, "25 % of the patients"),
-        ("config.resamples", 4321, "4,321 resamples"),
         ("data.foreground_percent", 0.83, "0.83 % of the pixels"),
         ("machine.precision", "bfloat16", "mixed precision (bfloat16)"),
         ("data.hash", "cafe" * 16, "cafecafecafecafe."),
@@ -279,3 +278,40 @@ def test_losses_keep_the_order_in_which_they_were_asked_for(make_study: Callable
     other.mkdir(parents=True)
     (other / "record.json").write_text(json.dumps({"loss": "zeta", "fold": 0, "seed": 0, "status": "failed"}))
     assert read_study(study.folder).losses == ("focal", "bce", "zeta")
+
+
+def test_the_resamples_told_are_those_of_the_analysis(tmp_path: Path) -> None:
+    study, analysis = write_sample(tmp_path, Sample(patients=9))
+    assert "700 resamples" in statistics_passage(study, replace(analysis, resamples=700))
+
+
+def test_the_tolerance_asked_for_is_told(tmp_path: Path) -> None:
+    settings = {"kind": "evaluation", "config": {"tolerance": 5.0}, "data": {"spacing_known": True}}
+    study, analysis = write_sample(tmp_path, Sample(patients=3, folds=1, settings=settings))
+    nsd = pd.concat([analysis.summary, analysis.summary.assign(metric="nsd")])
+    words = " ".join(str(each.entries) for each in method_passages(study, replace(analysis, summary=nsd)))
+    assert "The tolerance here: 5 mm." in words
+
+
+def test_identical_scores_need_no_test_beside_others(tmp_path: Path) -> None:
+    study, analysis = write_sample(tmp_path, Sample(patients=9))
+    tests = ["none needed: all differences are zero", *analysis.comparison["test"][1:]]
+    words = statistics_passage(study, replace(analysis, comparison=analysis.comparison.assign(test=tests)))
+    assert "(exact); where all differences are zero, none was needed." in words
+
+
+def test_cases_without_scores_are_a_caution(tmp_path: Path) -> None:
+    study, analysis = write_sample(tmp_path, Sample(patients=8, seeds=2))
+    assert not any("no scores at all" in words for words in cautions(study, analysis))
+    gone = study.scores[study.scores["case"] != study.cases["case"].iloc[0]]
+    assert any(
+        words.startswith("1 of ") and "no scores" in words for words in cautions(replace(study, scores=gone), analysis)
+    )
+
+
+def test_the_axis_ends_where_values_end(tmp_path: Path) -> None:
+    _, analysis = write_sample(tmp_path, Sample(patients=9))
+    wide = replace(analysis, ranking=analysis.ranking.assign(lower=0.0, upper=1.0))
+    low, high, rows = ranking(wide)
+    assert (low, high) == ("0.00", "1.00")
+    assert all((row.left, row.width) == (0, 100) for row in rows)

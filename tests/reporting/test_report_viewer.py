@@ -26,6 +26,7 @@ from unifocal.problems import InputError
 from unifocal.reporting.page import render
 from unifocal.reporting.study import read_study
 from unifocal.reporting.viewer import ViewerData, gather, scored_only
+from unifocal.reporting.viewer_files import read_base
 from unifocal.reporting.viewer_masks import encode_runs, reduce_mask
 from unifocal.reporting.viewer_slices import choose_slices, plane_of
 from unifocal.statistics import analyse
@@ -289,3 +290,9 @@ def test_nothing_in_the_data_can_end_its_script(make_study: Callable[..., Study]
     for text in (data.index, *(text for _, text in data.cases)):
         assert not set("<>&\u2028") & set(text)
     assert json.loads(data.index)["cases"][0]["patient"] == evil
+
+
+def test_an_image_never_given_is_not_called_lost(shared_study: Study) -> None:
+    view = read_study(shared_study.folder)
+    assert read_base(view, {"image": ""}) == (None, "No image of this case was given")
+    assert read_base(view, {"image": "gone.png"}) == (None, "The image file gone.png is no longer there")

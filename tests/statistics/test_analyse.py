@@ -315,3 +315,12 @@ def test_unknown_choices_name_the_known_ones(make_scores: MakeScores) -> None:
         analyse(scores, resamples=0)
     with pytest.raises(ValueError, match="margin is 0"):
         analyse(scores, resamples=10, margin=0)
+
+
+def test_labels_that_are_no_integers_are_refused(make_scores: MakeScores) -> None:
+    for label in ("one", 1.5):
+        scores = make_scores({"a": [0.5, 0.6], "b": [0.4, 0.7]})
+        scores["label"] = scores["label"].astype(object)
+        scores.loc[0, "label"] = label
+        with pytest.raises(InputError, match="1 labels are no integers, first of dice of case case0 with a"):
+            analyse(scores, resamples=100)

@@ -240,3 +240,29 @@ def test_a_clear_difference_is_usually_found(make_scores: MakeScores) -> None:
         losses["c"] += 0.12
         found += "c did best" in analyse(make_scores(losses), resamples=20).verdict.sentence
     assert found >= 17
+
+
+def test_few_patients_show_nothing_to_be_alike(make_scores: MakeScores) -> None:
+    for patients, is_shown in ((2, False), (5, False), (6, True)):
+        same = np.full(patients, 0.7)
+        found = analyse(make_scores({"a": same, "b": same}), resamples=100)
+        assert found.comparison["is_equivalent"].tolist() == [is_shown]
+
+
+def test_means_of_other_patients_are_never_practically_as_good(make_scores: MakeScores) -> None:
+    """`a` is undefined (both masks empty) where `b` invents a lesion; where both are defined they agree."""
+    a = np.where(np.arange(16) < 8, 0.9, np.nan)
+    b = np.where(np.arange(16) < 8, 0.9, 0.0)
+    found = analyse(make_scores({"a": a, "b": b}), resamples=100)
+    assert found.verdict.best == "a"
+    assert not found.comparison["is_equivalent"].any()
+    assert found.verdict.equivalent == ()
+    assert "practically as good" not in found.verdict.sentence
+    assert "On 8 of 16 patients only some were defined" in found.verdict.explanation
+
+
+def test_one_label_of_several_is_named(make_scores: MakeScores) -> None:
+    first, second = (make_scores({"a": BASE, "b": BASE - 0.2}, label=label) for label in (1, 2))
+    assert "label" not in analyse(first, resamples=100).verdict.sentence
+    both = analyse(pd.concat([first, second], ignore_index=True), resamples=100, label=2).verdict
+    assert "mean Dice of label 2 " in both.sentence

@@ -37,7 +37,9 @@ def show_study(outcome: "StudyOutcome") -> None:
 def show_analysis(console: Console, analysis: Analysis, *, noun: str = "loss") -> None:
     """The ranking and the verdict."""
     verdict = analysis.verdict
-    table = Table(title=f"{verdict.metric}, mean over patients", title_justify="left", title_style="bold")
+    several = analysis.summary["label"].nunique() > 1
+    measured = f"{verdict.metric} of label {verdict.label}" if several else verdict.metric
+    table = Table(title=f"{measured}, mean over patients", title_justify="left", title_style="bold")
     table.add_column(noun)
     for heading in ("mean", "95 % interval", "probability of being best"):
         table.add_column(heading, justify="right")

@@ -12,6 +12,7 @@ from pydantic_core import ErrorDetails
 from unifocal.problems import InputError, Problem, bad_input
 
 T = TypeVar("T", bound=BaseModel)
+_FLAGS = {"predictions": "pred"}
 
 
 def resolve(schema: type[T], *, config: Path | None, settings: Sequence[str], flags: Mapping[str, Any]) -> T:
@@ -84,7 +85,8 @@ def _explain(schema: type[BaseModel], detail: ErrorDetails) -> Problem:
         remedy = f"Did you mean {' or '.join(near)}?" if near else f"Known keys: {', '.join(valid)}."
         return Problem(where, "is not a known key", remedy)
     if detail["type"] == "missing":
-        return Problem(where, "is missing", f"Give --{location[-1].replace('_', '-')}.")
+        flag = _FLAGS.get(location[-1], location[-1].replace("_", "-"))
+        return Problem(where, "is missing", f"Give --{flag}.")
     message = detail["msg"].removeprefix("Value error, ")
     return Problem(where, f"got {detail['input']!r}", f"{message[:1].upper()}{message[1:]}.")
 

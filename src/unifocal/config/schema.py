@@ -10,6 +10,7 @@ from unifocal.config.values import (
     all_different,
     parse_folders,
     parse_losses,
+    parse_memory,
     parse_numbers,
     parse_one_loss,
     parse_regions,
@@ -157,9 +158,7 @@ class InferenceConfig(Section):
     weights: Literal["gaussian", "constant"] = "gaussian"
     mirror: bool = False
     batch_size: Positive = 1
-    memory: Annotated[str, BeforeValidator(lambda value: str(value) if isinstance(value, int | float) else value)] = (
-        "4 GB"
-    )
+    memory: Annotated[str, BeforeValidator(parse_memory)] = "4 GB"
     postprocess: bool = False
 
 
@@ -232,7 +231,7 @@ class TrainConfig(ModelConfig):
 
 
 class PredictConfig(Section):
-    """`unifocal predict`: masks and overlays for new images."""
+    """`unifocal predict`: masks and overlays for new images; what is not given of `inference` is the model's."""
 
     model: Path
     images: Path
@@ -241,7 +240,7 @@ class PredictConfig(Section):
     overlays: bool = True
     probabilities: bool = False
     batch_size: Positive = 8
-    inference: dict[str, Any] = Field(default_factory=dict)
+    inference: InferenceConfig = InferenceConfig()
     cache: CacheConfig = CacheConfig()
 
 

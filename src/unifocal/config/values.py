@@ -42,6 +42,21 @@ def _is_distance(value: Any) -> bool:
         return False
 
 
+def parse_memory(value: Any) -> Any:
+    """`4 GB` (10^9 each), `500 MiB` (2^20 each), or a number of bytes; above 0."""
+    from pydantic import ByteSize, TypeAdapter, ValidationError
+
+    text = str(value).strip()
+    try:
+        fits = TypeAdapter(ByteSize).validate_python(text) > 0
+    except ValidationError:
+        fits = False
+    if not fits:
+        message = "write a number above 0 and a unit, such as 4 GB or 500 MiB"
+        raise ValueError(message)
+    return text
+
+
 def parse_numbers(value: Any) -> Any:
     """`3`, `"0,1,2"` or a list."""
     if isinstance(value, str):

@@ -44,6 +44,7 @@ def evaluate(  # noqa: PLR0913 - all are said by name but two
     patients: Mapping[str, str] | Sequence[str] | None = None,
     probabilities: Masks | Mapping[str, Masks] | None = None,
     metric: str = "dice",
+    label: int | None = None,
     margin: float | None = None,
     tolerance: float = 2.0,
     resamples: int = 10_000,
@@ -77,6 +78,7 @@ def evaluate(  # noqa: PLR0913 - all are said by name but two
         probabilities: Like `predictions`: (channels, *spatial), the background's and one per label, or one alone for
             a single label. Adds `ece`, `brier` and `average_precision`.
         metric: What ranking and verdict rest on.
+        label: The label that they rest on; None: the one with the fewest elements in the truth.
         margin: The largest difference of means that counts as none, in the metric's unit; None: the metric's own.
         tolerance: Of the surface Dice, in mm (elements where the spacing is None).
         resamples: Of the bootstrap.
@@ -95,7 +97,7 @@ def evaluate(  # noqa: PLR0913 - all are said by name but two
     given |= {"patients": whose, "spacing_mm": spacings}
     raise_if_any([*_naming_problems(by_name, given), *_method_problems(methods, maps)])
     if labels is None:
-        labels = _labels_in([by_name, *methods.values()])
+        labels = _labels_in(by_name, methods)
     problems: list[Problem] = []
     rows: list[dict[str, Any]] = []
     # By name, one at a time: a mapping may load each mask when it is asked for it.
@@ -114,7 +116,14 @@ def evaluate(  # noqa: PLR0913 - all are said by name but two
     raise_if_any(problems)
     table = pd.DataFrame(rows).astype({"value": float})
     analysis = analyse(
-        table, metric=metric, resamples=resamples, seed=seed, order=list(methods), margin=margin, noun="method"
+        table,
+        metric=metric,
+        label=label,
+        resamples=resamples,
+        seed=seed,
+        order=list(methods),
+        margin=margin,
+        noun="method",
     )
     return Evaluation(table, analysis)
 
@@ -159,9 +168,29 @@ def _method_problems(methods: Mapping[str, Any], maps: Mapping[str, Any]) -> Ite
         yield Problem(f"probabilities of {name}", "belong to no method", "Use the names of the methods.")
 
 
-def _labels_in(groups: Sequence[Mapping[str, Mask]]) -> list[int]:
-    masks = (np.asarray(group[case]) for group in groups for case in group)
-    labels = sorted({int(label) for mask in masks if mask.dtype.kind in "iub" for label in np.unique(mask)} - {0})
-    if not labels:
+def _labels_in(truths: Mapping[str, Mask], methods: Mapping[str, Mapping[str, Mask]]) -> list[int]:
+    """All labels of all masks; a method that shares none with the truths codes its masks otherwise."""
+    true, found = _values(truths), {name: _values(masks) for name, masks in methods.items()}
+    if not true.union(*found.values()):
         raise bad_input("truths", "hold background alone, and so do the predictions", "Check the arrays.")
-    return [label for label in labels if label > 0]
+    raise_if_any(
+        [
+            Problem(
+                f"predictions of {name}",
+                f"hold no label of the truths ({_some(true)}), but {_some(labels)}",
+                "Give the same structure the same number in both, for instance with mask > 0; or name the labels.",
+            )
+            for name, labels in found.items()
+            if true and labels and not true & labels
+        ]
+    )
+    return sorted(label for label in true.union(*found.values()) if label > 0)
+
+
+def _values(masks: Mapping[str, Mask]) -> set[int]:
+    arrays = (np.asarray(masks[case]) for case in masks)
+    return {int(label) for mask in arrays if mask.dtype.kind in "iub" for label in np.unique(mask)} - {0}
+
+
+def _some(labels: set[int], most: int = 10) -> str:
+    return ", ".join(map(str, sorted(labels)[:most])) + (" ..." if len(labels) > most else "")

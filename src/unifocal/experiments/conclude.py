@@ -1,7 +1,7 @@
 """What follows from the scores of a study or an evaluation: the analysis, its tables, the report."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any, Literal
 
@@ -9,7 +9,7 @@ import pandas as pd
 
 from unifocal.experiments.folder import write_table
 from unifocal.metrics import METRICS
-from unifocal.problems import Problem
+from unifocal.problems import InputError, Problem, bad_input
 from unifocal.reporting import write_report
 from unifocal.statistics import Analysis, analyse
 
@@ -83,7 +83,13 @@ def conclude(folder: Path, question: Question, *, failed: Sequence[dict[str, Any
     Raises:
         InputError: If the scores lack the metric or the label.
     """
-    return write_conclusions(folder, question.answer(read_scores(folder / "scores.csv")), question.noun, failed)
+    path = folder / "scores.csv"
+    try:
+        analysis = question.answer(read_scores(path))
+    except InputError as error:
+        named = [replace(each, where=str(path)) if each.where == "the scores" else each for each in error.problems]
+        raise InputError(named) from None
+    return write_conclusions(folder, analysis, question.noun, failed)
 
 
 def write_conclusions(
@@ -96,9 +102,17 @@ def write_conclusions(
 
 
 def read_scores(source: Path | IO[str]) -> pd.DataFrame:
-    """A `scores.csv`. A case may be called "NA": only an empty value is a missing one."""
+    """A `scores.csv`. A case may be called "NA": only an empty value is a missing one.
+
+    Raises:
+        InputError: If it is no table.
+    """
     text = dict.fromkeys(("loss", "case", "patient", "metric", "unit", "reason"), str)
-    return pd.read_csv(source, dtype=text, keep_default_na=False, na_values={"value": [""]})
+    try:
+        return pd.read_csv(source, dtype=text, keep_default_na=False, na_values={"value": [""]})
+    except ValueError as error:
+        what = f"is damaged: {str(error).strip()}"
+        raise bad_input("the scores", what, "Run the command that wrote the folder again.") from None
 
 
 def metric_problems(metric: str, where: str, *, with_probabilities: bool = True) -> list[Problem]:

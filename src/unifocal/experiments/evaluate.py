@@ -47,6 +47,11 @@ def evaluate_masks(config: EvaluateConfig, *, command: str, reporter: Reporter) 
     raise_if_any(problems)
     for warning in problems:
         reporter.say(f"Warning: {warning}")
+    for method, absent in inputs.missing.items():
+        if absent:
+            reporter.say(
+                f"Warning: {method} lacks {len(absent)} of {len(cases)} predictions: they count as empty masks"
+            )
     with _temporary() as scores, _temporary() as bins:
         scores.write(csv_text([SCORE_COLUMNS]))
         reporter.stage("Scoring", len(cases))

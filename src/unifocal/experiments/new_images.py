@@ -59,14 +59,16 @@ def segment_images(config: PredictConfig, *, reporter: Reporter) -> dict[str, Pa
         raise InputError(problems)
     network, details = loaded
     prepared = _prepared(config, details, checked, reporter)
-    write_yaml(config.out / "predict.yaml", config.model_dump(mode="json"))
+    settings = InferenceConfig(**(details["inference"] | config.inference.model_dump(exclude_unset=True)))
+    used = {"inference": settings.model_dump(mode="json")}
+    write_yaml(config.out / "predict.yaml", config.model_dump(mode="json") | used)
     for name in _FOLDERS:
         for earlier in (config.out / name).glob("*.*"):
             earlier.unlink()
     reporter.stage("Segmenting", len(prepared.cases))
     writer = _Writer(config, prepared, details)
     sizes: list[dict[str, Any]] = []
-    for index, (indices, probabilities) in enumerate(_segmented(network, prepared, details, config)):
+    for index, (indices, probabilities) in enumerate(_segmented(network, prepared, settings, config)):
         sizes += writer.write(index, indices, probabilities)
         reporter.advance(1)
     write_table(config.out / "sizes.csv", pd.DataFrame(sizes, columns=["case", "label", "size", "unit"]))
@@ -133,6 +135,10 @@ def _prepared(config: PredictConfig, details: dict[str, Any], checked: CheckedDa
         )
         remedy = "Give what the model was trained on, or another model."
         raise bad_input(str(config.images), what, remedy, kind="dimensions")
+    if config.spacing_mm is not None and len(config.spacing_mm) != grid.dimensions:
+        what = f"gives {len(config.spacing_mm)} distances, and the images have {grid.dimensions} axes"
+        remedy = "Give one distance for each axis, or leave the spacing to the files."
+        raise bad_input("--spacing", what, remedy, kind="spacing-axes")
     cache, pipeline = cache_of(config.cache), Pipeline.from_declaration(details["pipeline"])
     labels = tuple(details["labels"])
     spacings = [config.spacing_mm or fact.spacing_mm for fact in checked.facts]
@@ -147,10 +153,9 @@ def _prepared(config: PredictConfig, details: dict[str, Any], checked: CheckedDa
 
 
 def _segmented(
-    network: nn.Module, prepared: Prepared, details: dict[str, Any], config: PredictConfig
+    network: nn.Module, prepared: Prepared, settings: InferenceConfig, config: PredictConfig
 ) -> Iterator[tuple[NDArray[np.uint8], NDArray[np.float32] | None]]:
     """Per case its class indices, and its probabilities where they are wanted or come for nothing."""
-    settings = InferenceConfig(**(details["inference"] | config.inference))
     everyone = range(len(prepared.cases))
     if prepared.grid.dimensions == 3 and not config.probabilities:
         windows = windows_of(prepared, settings)

@@ -138,7 +138,9 @@ def network_spec(settings: NetworkConfig, channels: int, outputs: int, grid: Gri
         return NetworkSpec(name, channels, outputs, grid.dimensions, dict(settings.arguments))
     arguments: dict[str, Any] = given | dict(settings.arguments)
     if grid.dimensions == 3 and name in PRESETS and "strides" not in arguments:
-        depth = int({"depth": 4, **PRESETS[name].arguments, **arguments}["depth"])
+        depth = {"depth": 4, **PRESETS[name].arguments, **arguments}["depth"]
+        if not isinstance(depth, int):
+            raise bad_input("network.arguments.depth", f"is {depth!r}", "Give a whole number, such as 4.")
         strides = strides_for(grid.spacing_mm or (1.0,) * 3, grid.size, depth)
         arguments |= {"depth": len(strides), "strides": [list(level) for level in strides]}
         most = max(0, len(strides) - 1)

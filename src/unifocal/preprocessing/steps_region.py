@@ -80,12 +80,14 @@ class Channels(Step):
         held, image = len(sample.image), sample.image
         if self.count == held:
             return sample
-        if (held, self.count) == (3, 1):
+        # Three channels of a picture are colours; those of a volume may be three scans, which no mean stands for.
+        is_colour = image.ndim == 3 or (held == 3 and bool((image == image[:1]).all()))
+        if (held, self.count) == (3, 1) and is_colour:
             return replace(sample, image=image.mean(axis=0, keepdims=True, dtype=np.float32))
         if held == 1:
             return replace(sample, image=np.repeat(image, self.count, axis=0))
         what = f"has {held} channels, and {self.count} are asked for"
-        raise bad_input("", what, f"Use count: {held}.", kind="channels-differ")
+        raise bad_input("", what, f"Give images with as many, or use count: {held}.", kind="channels-differ")
 
 
 def _kept(sample: Sample, inside: NDArray[np.bool_]) -> Sample:

@@ -41,6 +41,9 @@ def _of_scores(study: StudyView, analysis: Analysis) -> Iterator[str]:
         yield f"Without any score of the main metric, and so not ranked: {', '.join(without)}."
     if len({frozenset(cases) for _, cases in scores.groupby("loss")["case"]}) > 1:
         yield f"The {plural(study.noun)} were not scored on the same cases."
+    unscored = len(set(study.cases["case"]) - set(study.scores["case"]))
+    if unscored:
+        yield f"{unscored} of {count(len(study.cases), 'case')} have no scores at all."
     undefined = scores[scores["value"].isna()]
     if len(undefined):
         yield (

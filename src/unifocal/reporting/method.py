@@ -49,7 +49,7 @@ def method_passages(study: StudyView, analysis: Analysis) -> list[Passage]:
         Passage("Network", _network(study)),
         Passage("Training", _training(study)),
         _losses(study) if is_trained else _methods(study),
-        _metrics(analysis),
+        _metrics(study, analysis),
         Passage("Statistics", statistics_passage(study, analysis)),
     ]
     return [passage for passage in passages if passage.text or passage.entries]
@@ -218,15 +218,23 @@ def _methods(study: StudyView) -> Passage:
     return Passage("Methods compared", text, tuple(entries))
 
 
-def _metrics(analysis: Analysis) -> Passage:
+def _metrics(study: StudyView, analysis: Analysis) -> Passage:
     metrics = [METRICS[name] for name in judged_metrics(analysis.summary["metric"])]
     policies: dict[str, list[str]] = {}
     for metric in metrics:
         if metric.empty_policy:
             policies.setdefault(metric.empty_policy, []).append(metric.title)
     words = [f"{enumeration(titles)} where {policy}." for policy, titles in policies.items()]
-    definitions = [
-        (metric.title, f"{metric.definition.rstrip('.')}{f' ({metric.source})' if metric.source else ''}.")
-        for metric in metrics
-    ]
+    definitions = []
+    for metric in metrics:
+        source = f" ({metric.source})" if metric.source else ""
+        definitions.append((metric.title, f"{metric.definition.rstrip('.')}{source}.{_here(study, metric.name)}"))
     return Passage("Metrics, per image", "", (*definitions, *([("Empty masks", " ".join(words))] if words else [])))
+
+
+def _here(study: StudyView, metric: str) -> str:
+    """The tolerance that an evaluation was asked for."""
+    tolerance = study.setting("config", "tolerance")
+    if metric != "nsd" or not isinstance(tolerance, int | float):
+        return ""
+    return f" The tolerance here: {tolerance:g} {'px' if study.setting('data', 'spacing_known') is False else 'mm'}."

@@ -7,6 +7,7 @@ from unifocal.metrics import METRICS
 from unifocal.reporting.study import StudyView
 from unifocal.reporting.tables import SIGNIFICANT, judged_metrics, metric_title
 from unifocal.reporting.wording import capital, enumeration, in_print, plural
+from unifocal.statistics.paired import FEWEST_PATIENTS
 from unifocal.statistics.result import Analysis
 
 BESIDE = {
@@ -37,7 +38,7 @@ def _averages(study: StudyView, analysis: Analysis) -> Iterator[str]:
     if study.cases["patient"].nunique() < 2:
         yield "With one patient there is no interval."
         return
-    resamples = study.setting("config", "resamples")
+    resamples = analysis.resamples or study.setting("config", "resamples")
     drawn = f", {int(resamples):,} resamples" if resamples is not None else ""
     wider = ""
     if "lower_bca" in analysis.summary:
@@ -52,7 +53,10 @@ def _tests(study: StudyView, analysis: Analysis) -> Iterator[str]:
     tests = sorted({str(test) for test in comparison["test"].dropna()})
     if comparison.empty or not tests:
         return
-    yield f"Every pair of {nouns} was compared over the patients that both were scored on: {enumeration(tests)}."
+    made = [test for test in tests if not test.startswith("none")]
+    but = "; where all differences are zero, none was needed" if 0 < len(made) < len(tests) else ""
+    how = enumeration(made or tests)
+    yield f"Every pair of {nouns} was compared over the patients that both were scored on: {how}{but}."
     if analysis.verdict.why:
         yield f"{capital(analysis.verdict.why).rstrip('.')}."
     yield (
@@ -78,7 +82,7 @@ def _equivalence(analysis: Analysis) -> Iterator[str]:
             others.setdefault(margin, []).append(METRICS[name].title)
     yield (
         f"Two count as practically as good as each other in {metric_title(verdict.metric)} where the 90 % interval of "
-        f"their difference lies within ±{size} (two one-sided tests at 5 %)."
+        f"their difference lies within ±{size} (two one-sided tests at 5 %), on at least {FEWEST_PATIENTS} patients."
     )
     for margin, titles in others.items():
         yield f"The margin of {enumeration(titles)} is {margin:g}."

@@ -3,6 +3,7 @@
 import math
 from dataclasses import dataclass
 
+from unifocal.metrics import METRICS
 from unifocal.reporting.drawings import measure_of
 from unifocal.reporting.wording import ABSENT, digits_for, interval, number
 from unifocal.statistics.result import Analysis
@@ -42,7 +43,11 @@ def ranking(analysis: Analysis) -> tuple[str, str, list[RankedLoss]]:
     ends = [value for name in ("mean", "lower", "upper") for value in table[name].astype(float) if math.isfinite(value)]
     low, high = (min(ends), max(ends)) if ends else (0.0, 1.0)
     room = 0.08 * (high - low) or 0.01
-    low, high = low - room, high + room
+    # No axis reaches where no value can lie, unless everything lies at that end.
+    least, most = (
+        METRICS[analysis.verdict.metric].range if analysis.verdict.metric in METRICS else (-math.inf, math.inf)
+    )
+    low, high = max(low - room, min(low, least)), min(high + room, max(high, most))
     digits = digits_for(measure.unit, float(table["mean"].min()) if len(table) else 0.0)
 
     def place(value: float) -> float:

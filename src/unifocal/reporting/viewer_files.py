@@ -18,9 +18,11 @@ Labels = NDArray[np.integer[Any]]
 def read_base(study: StudyView, row: Mapping[str, Any]) -> tuple[Scan | None, str]:
     """The image of a row of `cases.csv`, and what is wrong when there is none."""
     cell = str(row.get("image", ""))
+    if not cell:
+        return None, "No image of this case was given"
     source = study.locate(cell)
     if source is None:
-        return None, f"The image file {Path(cell).name or 'of this case'} is no longer there"
+        return None, f"The image file {Path(cell).name} is no longer there"
     try:
         return read_image(source), ""
     except (OSError, ValueError):

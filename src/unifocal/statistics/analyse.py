@@ -79,6 +79,7 @@ def analyse(
         population=population(scores),
         noun=noun,
         margin=margins[metric],
+        n_labels=int(scores["label"].nunique()),
         notes=tuple(notes(scores, primary, ranked, label, order, noun)),
     )
     best, second = (*ranking["loss"], None, None)[:2]
@@ -94,6 +95,7 @@ def analyse(
         variance=variance_table(trainings[primary.label, metric], losses, (best, second) if second else None),
         power=power_table(ranked, best, SIGNIFICANCE / max(1, evidence.n_pairs)),
         agreement=agreement_table(scores, losses),
+        resamples=resamples,
     )
 
 

@@ -50,6 +50,13 @@ def notes(
     n_undefined = int(primary.n_undefined.sum())
     if n_undefined:
         yield f"{n_undefined} scores are undefined and left out."
+    defined = np.isfinite(ranked.values)
+    n_partly = int((defined.any(axis=1) & ~defined.all(axis=1)).sum())
+    if n_partly:
+        yield (
+            f"On {n_partly} of {int(defined.any(axis=1).sum())} {population(scores)} only some were defined: each mean "
+            "rests on its own, but pairs are compared where both are defined."
+        )
     if ranked.losses and noun == "loss" and scores["seed"].nunique() == 1:
         yield (
             "Every network was trained once: how much a repeated training would change the scores "

@@ -91,6 +91,10 @@ def rank_sums(a: Floats, b: Floats) -> Floats:
     return np.array([mannwhitneyu(x, y).pvalue if len(x) else np.nan for x, y in columns], dtype=np.float64)
 
 
+FEWEST_PATIENTS = 6
+"""With fewer, no test of signs can give a p below 0.05, even uncorrected."""
+
+
 def smallest_p(n_patients: int, n_tests: int) -> float:
     """The smallest p that Holm's correction can leave of `n_tests` tests of as many signs as patients."""
     return min(1.0, n_tests * 2.0 ** (1 - n_patients))

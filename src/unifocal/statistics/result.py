@@ -106,6 +106,7 @@ class Analysis:
             limit_lower_lower, limit_lower_upper, limit_upper, limit_upper_lower, limit_upper_upper`: the bias with its
             95 % interval, and the limits between which 95 % of single cases are expected, each with its own.
         verdict: The verdict on the primary metric.
+        resamples: Of the bootstrap.
     """
 
     summary: pd.DataFrame
@@ -119,3 +120,4 @@ class Analysis:
     variance: pd.DataFrame = field(default_factory=pd.DataFrame)
     power: pd.DataFrame = field(default_factory=pd.DataFrame)
     agreement: pd.DataFrame = field(default_factory=pd.DataFrame)
+    resamples: int | None = None

@@ -73,6 +73,10 @@ def _problems(scores: pd.DataFrame, values: "pd.Series[float]") -> Iterator[Prob
     nameless = [name for name in named if scores[name].isna().any()]
     if nameless:
         yield Problem(_WHERE, f"empty cells in: {', '.join(nameless)}", "Fill them in")
+    odd = scores[~pd.to_numeric(scores["label"], errors="coerce").mod(1).eq(0)]
+    if len(odd):
+        what = f"{len(odd)} labels are no integers, first of {_named(odd)}"
+        yield Problem(_WHERE, what, "Give the integers that the masks hold")
     bad = scores[(values.isna() & scores["value"].notna()) | np.isinf(values)]
     if len(bad):
         what = f"{len(bad)} values are not finite numbers, first {_named(bad)}"

@@ -29,6 +29,7 @@ class Evidence:
         population: What is counted: `patients`, or `cases` where every case is its own patient.
         noun: What is compared: `loss` or `method`.
         margin: The largest difference of means that counts as none; NaN for no such number.
+        n_labels: How many labels have scores.
         notes: Further sentences for the explanation.
     """
 
@@ -41,6 +42,7 @@ class Evidence:
     population: str
     noun: str = "loss"
     margin: float = float("nan")
+    n_labels: int = 1
     notes: tuple[str, ...] = ()
 
     @property

@@ -18,7 +18,7 @@ from unifocal.statistics.bootstrap import (
     resampled_means,
     shares_of_best,
 )
-from unifocal.statistics.paired import cohen_d, holm, rank_sums, sign_test, signed_rank
+from unifocal.statistics.paired import FEWEST_PATIENTS, cohen_d, holm, rank_sums, sign_test, signed_rank
 from unifocal.statistics.retraining import Retrained
 from unifocal.statistics.sheets import Sheet
 from unifocal.statistics.sign_flips import FlipTests, flip_tests
@@ -180,8 +180,13 @@ def _comparison(part: _Columns, found: Resampled, tests: FlipTests, retrained: R
         rows[name] = values
     # Two one-sided tests at 5 % (Schuirmann 1987): the 90 % interval lies within the margin.
     inside = np.abs(found.bounds.shown_90).max(axis=1, initial=0.0) <= part.margin
-    rows["is_equivalent"] = inside & np.array([each.is_within(part.margin) for each in again], dtype=bool)
     first, second = np.array(part.pairs, dtype=np.int64).reshape(-1, 2).T
+    # On fewer patients a spread of nearly nothing is luck: as little can be shown to be alike as to differ.
+    enough = rows["n_patients"].to_numpy(dtype=float) >= FEWEST_PATIENTS
+    # Where one alone is defined, pairs may agree although the means that stand beside each other do not.
+    means = column_means(sheet.values)
+    inside &= enough & (np.abs(means[first] - means[second]) <= part.margin * (1 + ROUNDING))
+    rows["is_equivalent"] = inside & np.array([each.is_within(part.margin) for each in again], dtype=bool)
     rows["p_rank_sum"] = rank_sums(sheet.values[:, first], sheet.values[:, second])
     rows["probability_a_better"], rows["probability_equivalent"] = above, found.within
     rows["p_adjusted"] = holm(rows["p"].to_numpy(dtype=float))

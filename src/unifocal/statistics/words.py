@@ -17,9 +17,10 @@ def plural(noun: str) -> str:
 
 def sentence_of(evidence: Evidence, standing: Standing | None) -> str:
     """The verdict in one sentence."""
-    title = evidence.metric.title
+    title, of_label = evidence.metric.title, f" of label {evidence.label}"
     if standing is None:
-        return f"No {evidence.noun} could be scored: {title} of label {evidence.label} is never defined."
+        return f"No {evidence.noun} could be scored: {title}{of_label} is never defined."
+    title += of_label if evidence.n_labels > 1 else ""
     mean, interval = _mean_and_interval(evidence)
     best, everyone = standing.best, _everyone(evidence)
     if len(evidence.ranking) == 1:

@@ -15,6 +15,7 @@ from torch.utils.data import DataLoader
 
 from unifocal.augmentation import standard
 from unifocal.config.schema import TrainingConfig
+from unifocal.training.bfloat16 import thin_volumes_in_float32
 from unifocal.training.callbacks import EpochRecord, Keeper, StepSeed
 from unifocal.training.module import DivergedError, SegmentationModule
 from unifocal.training.patches import Patches
@@ -154,7 +155,8 @@ def _train(
         )
         handler = signal.getsignal(signal.SIGINT)
         try:
-            trainer.fit(module, batches, validation_batches, ckpt_path=keeper.state_file if resume else None)
+            with thin_volumes_in_float32(module.network):
+                trainer.fit(module, batches, validation_batches, ckpt_path=keeper.state_file if resume else None)
         except SystemExit:
             # Lightning turns an interruption into an exit with code 1 and leaves further ones ignored.
             if not trainer.interrupted:

@@ -52,6 +52,8 @@ class SegmentationModule(LightningModule):
             DivergedError: If it is not finite.
         """
         with torch.autocast(classes.device.type, enabled=False):
+            if isinstance(logits, Tensor) and logits.ndim > classes.ndim:
+                logits = logits.unbind(1)  # MONAI's DynUNet stacks the outputs of deep supervision
             if isinstance(logits, Tensor):
                 value: Tensor = self.loss(logits.float(), target_for(self.loss, logits, classes))
             else:

@@ -243,3 +243,11 @@ def test_other_files_are_told_apart(tmp_path: Path) -> None:
         (tmp_path / name).write_bytes(b"")
         with pytest.raises(UnreadableError, match="0 bytes"):
             read_image(tmp_path / name)
+
+
+def test_a_nifti_saved_as_metaimage_by_simpleitk_is_read(tmp_path: Path) -> None:
+    """Its header keeps NIfTI's fields, such as `dim[0] = 3`."""
+    nib.save(nib.Nifti1Image(ARRAY.transpose(), np.diag([1.0, 2, 3, 1])), tmp_path / "x.nii.gz")
+    sitk.WriteImage(sitk.ReadImage(str(tmp_path / "x.nii.gz")), str(tmp_path / "x.mha"))
+    assert b"dim[0] = " in (tmp_path / "x.mha").read_bytes()
+    assert np.array_equal(read_image(tmp_path / "x.mha").array[0], ARRAY)

@@ -112,7 +112,7 @@ def _meta(start: bytes, path: Path) -> Promise:
     while "elementdatafile" not in fields:
         end = start.find(b"\n", position)
         line = start[position : end if end >= 0 else len(start)].decode("latin-1")
-        match = re.match(r"\s*(\w+)\s*[=:]\s*(.*)", line)
+        match = re.match(r"\s*([^=:]*[^=:\s])\s*[=:]\s*(.*)", line)
         if match is None or (end < 0 and match[1].lower() != "elementdatafile"):
             what = "is not an NRRD or MetaImage file, or its header is damaged"
             raise UnreadableError(path, what, "Copy it again, or save it as .nii.gz or .nrrd.")
