@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import typer
 
 from unifocal import __version__
-from unifocal.cli import compare, data, evaluate, export, losses, predict, report, train
+from unifocal.cli import compare, data, evaluate, export, losses, predict, protocols, report, train
 from unifocal.problems import InputError, WorkFailedError
 
 INTERRUPTED = 130
@@ -27,6 +27,7 @@ app.command(name="predict")(predict.predict)
 app.command(name="export")(export.export)
 app.command(name="evaluate")(evaluate.evaluate)
 app.command(name="report")(report.report)
+app.command(name="protocols")(protocols.protocols)
 app.command(name="losses")(losses.losses)
 app.add_typer(data.app, name="data")
 

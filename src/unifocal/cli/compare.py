@@ -46,6 +46,8 @@ def compare(
     metric: o.Metric = None,
     margin: o.Margin = None,
     resamples: o.Resamples = None,
+    protocol: o.Protocol = None,
+    budget: o.Budget = None,
     epochs: o.Epochs = None,
     size: o.Size = None,
     out: Annotated[
@@ -75,7 +77,7 @@ def compare(
     flags = data_flags | {
         "losses": losses, "split.folds": folds, "split.kind": split, "split.repeats": repeats,
         "split.group": group, "seeds": seeds, "training.epochs": epochs, "metric": metric, "margin": margin,
-        "resamples": resamples,
+        "resamples": resamples, "protocol": protocol, "budget": budget,
         "preprocessing.size": size, "out": out, "jobs": jobs,
     }  # fmt: skip
     resolved = resolve(StudyConfig, config=config, settings=set_ or [], flags=flags)

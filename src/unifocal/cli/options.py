@@ -26,7 +26,25 @@ Out = Annotated[Path | None, typer.Option("--out", help="The folder for the resu
 Size = Annotated[
     str | None,
     typer.Option(
-        "--size", rich_help_panel=_STUDY, help="The network's input in pixels: 128, or 512x800 (rows x columns)."
+        "--size",
+        rich_help_panel=_STUDY,
+        help="The network's input: 128, 512x800 (rows x columns), or 96x96x96 for volumes.",
+    ),
+]
+Protocol = Annotated[
+    str | None,
+    typer.Option(
+        "--protocol",
+        rich_help_panel=_STUDY,
+        help="A paper's settings, e.g. drive or brats20 (`unifocal protocols`); all that is given goes before.",
+    ),
+]
+Budget = Annotated[
+    str | None,
+    typer.Option(
+        "--budget",
+        rich_help_panel=_STUDY,
+        help="full, or quick: a try on a laptop, smaller and shorter. Default: full.",
     ),
 ]
 Epochs = Annotated[

@@ -15,6 +15,8 @@ def train(
         typer.Option("--loss", rich_help_panel="Study", help="The loss. Default: unified_focal."),
     ] = None,
     seed: Annotated[int | None, typer.Option("--seed", rich_help_panel="Study", help="Default: 0.")] = None,
+    protocol: o.Protocol = None,
+    budget: o.Budget = None,
     epochs: o.Epochs = None,
     size: o.Size = None,
     out: o.Out = None,
@@ -35,7 +37,10 @@ def train(
     from unifocal.config.resolve import resolve
     from unifocal.config.schema import TrainConfig
 
-    flags = data_flags | {"loss": loss, "seed": seed, "training.epochs": epochs, "preprocessing.size": size, "out": out}
+    flags = data_flags | {
+        "loss": loss, "seed": seed, "training.epochs": epochs, "preprocessing.size": size, "out": out,
+        "protocol": protocol, "budget": budget,
+    }  # fmt: skip
     resolved = resolve(TrainConfig, config=config, settings=set_ or [], flags=flags)
 
     from unifocal.experiments.progress import ConsoleReporter

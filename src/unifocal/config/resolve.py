@@ -1,4 +1,4 @@
-"""Defaults, then the YAML file, then flags, then `--set`: one resolved configuration."""
+"""Defaults, then a protocol, then the YAML file, then flags, then `--set`: one resolved configuration."""
 
 import difflib
 from collections.abc import Mapping, Sequence
@@ -9,6 +9,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from unifocal.config.protocols import with_protocol
 from unifocal.problems import InputError, Problem, bad_input
 
 T = TypeVar("T", bound=BaseModel)
@@ -42,7 +43,11 @@ def resolve(schema: type[T], *, config: Path | None, settings: Sequence[str], fl
         except yaml.YAMLError:
             problems.append(Problem(f"--set {setting}", "the value cannot be read as YAML", "Put it in quotes."))
     try:
+        if "protocol" in schema.model_fields:
+            values = with_protocol(values, set(schema.model_fields))
         resolved = schema.model_validate(values)
+    except InputError as error:
+        raise InputError([*problems, *error.problems]) from None
     except ValidationError as error:
         problems += [_explain(schema, detail) for detail in error.errors()]
         raise InputError(problems) from None

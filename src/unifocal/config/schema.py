@@ -187,8 +187,13 @@ def _with_out(values: Any, place: Callable[[str], Path]) -> Any:
 
 
 class ModelConfig(Section):
-    """What `compare` and `train` share."""
+    """What `compare` and `train` share.
 
+    A protocol's settings stand below all that is given; see `unifocal.config.protocols`.
+    """
+
+    protocol: str | None = None
+    budget: Literal["full", "quick"] = "full"
     data: DataConfig = DataConfig()
     preprocessing: PreprocessingConfig = PreprocessingConfig()
     cache: CacheConfig = CacheConfig()

@@ -11,6 +11,7 @@ import pandas as pd
 import torch
 
 from unifocal import __version__
+from unifocal.config.protocols import read_protocol
 from unifocal.config.schema import LossConfig, ModelConfig, StudyConfig
 from unifocal.data.check import CheckedData
 from unifocal.data.split_plan import unit_of
@@ -79,6 +80,7 @@ def describe_study(
         },
         "preprocessing": {"steps": prepared.pipeline.declaration, "hash": prepared.pipeline.identity},
         "losses": [_describe_loss(loss) for loss in config.losses],
+        "protocol": None if config.protocol is None else read_protocol(config.protocol).about(),
         "split": {
             "kind": config.split.kind,
             "by": config.split.by,

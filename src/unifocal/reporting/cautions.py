@@ -14,6 +14,7 @@ FEW_PATIENTS = 6
 def cautions(study: StudyView, analysis: Analysis) -> list[str]:
     """Sentences about failed or unfinished runs, undefined scores, and doubts about patients, split and training."""
     return [
+        *_of_budget(study),
         *_of_runs(study),
         *_of_scores(study, analysis),
         *_of_patients(study),
@@ -79,6 +80,14 @@ def _of_patients(study: StudyView) -> Iterator[str]:
         yield f"Only {count(patients, 'patient')}: hardly anything can be told apart."
     if study.setting("data", "patients_known") is False:
         yield "Patients are not known: if some images share a patient, the intervals are too narrow."
+
+
+def _of_budget(study: StudyView) -> Iterator[str]:
+    if study.setting("config", "budget") == "quick":
+        yield (
+            "A quick try (--budget quick): images, network and training were scaled down, so the ranking says little "
+            "about a full study."
+        )
 
 
 def _of_design(study: StudyView) -> Iterator[str]:

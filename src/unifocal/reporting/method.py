@@ -43,6 +43,7 @@ def method_passages(study: StudyView, analysis: Analysis) -> list[Passage]:
     """
     is_trained = study.kind == "study"
     passages = [
+        _protocol(study),
         Passage("Data", _data(study)),
         Passage("Preprocessing", preparation(study)),
         Passage("Split", _split(study) if is_trained else ""),
@@ -53,6 +54,20 @@ def method_passages(study: StudyView, analysis: Analysis) -> list[Passage]:
         Passage("Statistics", statistics_passage(study, analysis)),
     ]
     return [passage for passage in passages if passage.text or passage.entries]
+
+
+def _protocol(study: StudyView) -> Passage:
+    """The paper's settings that were taken up, what of them is not known, and what was changed."""
+    about = study.setting("protocol")
+    if not isinstance(about, Mapping):
+        return Passage("Protocol", "")
+    unconfirmed, departures = (about.get(key) or [] for key in ("unconfirmed", "departures"))
+    budget = " Scaled down to a quick try." if study.setting("config", "budget") == "quick" else ""
+    entries = [("Not confirmed", enumeration(list(unconfirmed)))] if unconfirmed else []
+    entries += [("Departs from it", "; ".join(departures))] if departures else []
+    title, source = about.get("title", about.get("name")), about.get("source", "")
+    text = f"{title}. {source}.{budget} Settings that were given go before."
+    return Passage("Protocol", text, tuple(entries))
 
 
 def _sentences(parts: Iterable[str | bool | None]) -> str:
