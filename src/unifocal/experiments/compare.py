@@ -57,7 +57,7 @@ def compare(config: StudyConfig, *, command: str, reporter: Reporter) -> StudyOu
     checked = load_data(
         config, out=config.out, minimum_patients=patients_needed(config.split), problems=problems, reporter=reporter
     )
-    refuse_unusable_losses(config.losses, len(checked.labels))
+    refuse_unusable_losses(config.losses, checked)
     folds = make_folds_of(config.split, checked)
     identity = identity_of(config, checked, folds)
     earlier = refuse_other_study(config.out, identity)

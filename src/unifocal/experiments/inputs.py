@@ -7,6 +7,7 @@ from unifocal.config.schema import LossConfig, ModelConfig, SplitConfig
 from unifocal.data.check import CheckedData, check_data, sound
 from unifocal.data.datasets import open_dataset
 from unifocal.data.phantom import write_phantom
+from unifocal.data.regions import Regions
 from unifocal.data.split_plan import SplitPlan, make_folds
 from unifocal.data.splits import Fold, Person, people_of
 from unifocal.experiments.folder import check_out, slug
@@ -15,6 +16,7 @@ from unifocal.experiments.prepare import Prepared, cache_of, outputs_for, prepar
 from unifocal.experiments.progress import Reporter
 from unifocal.experiments.recipe import Recipe
 from unifocal.experiments.request import request_of
+from unifocal.experiments.segment import build_loss
 from unifocal.losses import create, describe
 from unifocal.problems import InputError, Problem, bad_input, raise_if_any
 from unifocal.training.module import try_loss
@@ -87,17 +89,26 @@ def loss_problems(losses: tuple[LossConfig, ...]) -> list[Problem]:
     return problems
 
 
-def refuse_unusable_losses(losses: tuple[LossConfig, ...], labels: int) -> None:
-    """Call each loss once as training will, for so many labels beside the background.
+def regions_of(checked: CheckedData) -> Regions | None:
+    """The overlapping regions of checked data; None where labels do not overlap."""
+    declared = checked.dataset.declared.regions
+    return Regions(declared) if declared else None
+
+
+def refuse_unusable_losses(losses: tuple[LossConfig, ...], checked: CheckedData) -> None:
+    """Call each loss once as training will.
 
     Raises:
         InputError: With every loss that fails, or gives no finite number, or no gradient.
     """
-    problems, out_channels = [], outputs_for(labels)
+    regions = regions_of(checked)
+    problems, out_channels = [], outputs_for(len(checked.labels), regions)
+    are_regions = regions is not None
     for loss in losses:
-        fault = try_loss(create(loss.name, **loss.parameters), out_channels)
+        fault = try_loss(build_loss(loss, are_regions=are_regions), out_channels, is_regions=are_regions)
         if fault:
-            remedy = f"It is called as loss(logits, target) with {out_channels} channel(s) of logits."
+            remedy = f"It is called as loss(logits, target) with {out_channels} channel(s) of logits"
+            remedy += ", each a region of its own, and a target of the same shape." if are_regions else "."
             problems.append(Problem(f"loss {loss.label}", fault, remedy))
     raise_if_any(problems)
 
@@ -117,16 +128,16 @@ def prepare_all(config: ModelConfig, checked: CheckedData, reporter: Reporter) -
     shape, keys = prepare(recipes, cache, advance=reporter.advance, is_uniform=grid.dimensions == 2)
     if grid.dimensions == 2:
         grid = Grid(shape[1:])
-    outputs = outputs_for(len(checked.labels))
+    regions = regions_of(checked)
+    outputs = outputs_for(len(checked.labels), regions)
     raise_if_any(network_problems(network_spec(config.network, shape[0], outputs, grid), grid))
+    names = checked.dataset.declared.labels if regions is None else regions.names
     if not cache.holds(keys):
         reporter.say(
             f"The cache ({cache.folder}, at most {config.cache.limit}) does not hold all prepared cases: the others "
             "are prepared whenever they are needed, which takes time. --set cache.limit=... gives more room."
         )
-    return Prepared(
-        cache, cases, keys, pipeline, grid, shape[0], checked.labels, checked.coding, checked.dataset.declared.labels
-    )
+    return Prepared(cache, cases, keys, pipeline, grid, shape[0], checked.labels, checked.coding, names, regions)
 
 
 def people_in(checked: CheckedData) -> tuple[Person, ...]:
@@ -187,10 +198,6 @@ def _untrainable(checked: CheckedData) -> list[Problem]:
     if 0 < len(volumes) < len(checked.facts):
         what = f"are in part volumes ({len(volumes)} of {len(checked.facts)} cases), and a network takes either kind"
         problems.append(Problem("the images", what, "Put images and volumes into data sets of their own.", "mixed"))
-    if checked.dataset.declared.regions:
-        what = "overlap, and training takes labels that do not"
-        remedy = "Name one of them by its values with --labels."
-        problems.append(Problem("the regions", what, remedy, "regions"))
     if max(checked.labels) > 65535:
         what = f"hold the label {max(checked.labels)}, but predicted masks are written with 16 bits"
         problems.append(Problem("the masks", what, "Number the labels 1, 2, ..., or give --mask-threshold 1."))

@@ -17,13 +17,14 @@ from unifocal.data.check import CheckedData, check_cases
 from unifocal.data.coding import MaskCoding
 from unifocal.data.folder import DataSet, Layout, load_cases
 from unifocal.data.read import read_image, stem_of
+from unifocal.data.regions import Regions
 from unifocal.experiments.folder import WEIGHTS, check_out, write_table, write_yaml
 from unifocal.experiments.plan import Grid
 from unifocal.experiments.prepare import Prepared, cache_of, prepare
 from unifocal.experiments.progress import Reporter
 from unifocal.experiments.recipe import Recipe
 from unifocal.experiments.segment import segment, windows_of
-from unifocal.inference import decide, write_mask, write_overlay
+from unifocal.inference import write_mask, write_overlay
 from unifocal.inference.planes import write_planes
 from unifocal.inference.postprocess import Cleaning, clean
 from unifocal.inference.volume_writers import write_volume_like, write_volume_mask
@@ -68,8 +69,8 @@ def segment_images(config: PredictConfig, *, reporter: Reporter) -> dict[str, Pa
     reporter.stage("Segmenting", len(prepared.cases))
     writer = _Writer(config, prepared, details)
     sizes: list[dict[str, Any]] = []
-    for index, (indices, probabilities) in enumerate(_segmented(network, prepared, settings, config)):
-        sizes += writer.write(index, indices, probabilities)
+    for index, (labels, probabilities) in enumerate(_segmented(network, prepared, settings, config)):
+        sizes += writer.write(index, labels, probabilities)
         reporter.advance(1)
     write_table(config.out / "sizes.csv", pd.DataFrame(sizes, columns=["case", "label", "size", "unit"]))
     places = {"Masks": config.out / "masks", "Sizes": config.out / "sizes.csv"}
@@ -149,21 +150,24 @@ def _prepared(config: PredictConfig, details: dict[str, Any], checked: CheckedDa
     recipes = [Recipe(case, pipeline, labels, MaskCoding()) for case in cases]
     _, keys = prepare(recipes, cache, advance=reporter.advance, is_uniform=False)
     names = {int(label): name for label, name in details["label_names"].items()}
-    return Prepared(cache, cases, keys, pipeline, grid, _channels(details), labels, MaskCoding(), names)
+    said = {name: tuple(values) for name, values in details["regions"].items()}
+    regions = Regions(said) if said else None
+    return Prepared(cache, cases, keys, pipeline, grid, _channels(details), labels, MaskCoding(), names, regions)
 
 
 def _segmented(
     network: nn.Module, prepared: Prepared, settings: InferenceConfig, config: PredictConfig
-) -> Iterator[tuple[NDArray[np.uint8], NDArray[np.float32] | None]]:
-    """Per case its class indices, and its probabilities where they are wanted or come for nothing."""
+) -> Iterator[tuple[NDArray[np.integer[Any]], NDArray[np.float32] | None]]:
+    """Per case its labels, and its probabilities where they are wanted or come for nothing."""
     everyone = range(len(prepared.cases))
-    if prepared.grid.dimensions == 3 and not config.probabilities:
+    if prepared.grid.dimensions == 3 and not config.probabilities and prepared.regions is None:
         windows = windows_of(prepared, settings)
         for image, geometry in prepared.stream(everyone):
-            yield predict_volume_indices(network, image, geometry, windows, prepared.out_channels), None
+            indices = predict_volume_indices(network, image, geometry, windows, prepared.out_channels)
+            yield prepared.labels_of(indices), None
         return
     for probabilities in segment(network, prepared, everyone, settings, batch_size=config.batch_size):
-        yield decide(probabilities), probabilities
+        yield prepared.decide(probabilities), probabilities
 
 
 class _Writer:
@@ -176,13 +180,14 @@ class _Writer:
             (config.out / name).mkdir(parents=True, exist_ok=True)
 
     def write(
-        self, index: int, indices: NDArray[np.uint8], probabilities: NDArray[np.float32] | None
+        self, index: int, labels: NDArray[np.integer[Any]], probabilities: NDArray[np.float32] | None
     ) -> Iterator[dict[str, Any]]:
         """Write a case's files; give its sizes."""
         case, out = self.prepared.cases[index], self.config.out
-        mask = clean(self.prepared.labels_of(indices), self.cleanings)
+        mask = clean(labels, self.cleanings)
         stored = mask * np.array(255, mask.dtype) if self.details["black_and_white"] else mask
-        names = {label: self.prepared.label_names.get(label, f"label {label}") for label in self.prepared.labels}
+        declared = {} if self.prepared.regions is not None else self.prepared.label_names
+        names = {label: declared.get(label, f"label {label}") for label in self.prepared.labels}
         if mask.ndim == 2:
             write_mask(out / "masks" / f"{case.name}.png", stored)
         else:
@@ -193,21 +198,24 @@ class _Writer:
         if self.config.probabilities and probabilities is not None:
             self._write_probabilities(case, probabilities)
         scale, unit = _unit(case)
-        for label in self.prepared.labels:
-            count = int(np.count_nonzero(mask == label))
+        regions = self.prepared.regions
+        masks = [mask == label for label in self.prepared.labels] if regions is None else list(regions.masks(mask))
+        for label, inside in zip(self.prepared.scored, masks, strict=True):
+            count = int(np.count_nonzero(inside))
             yield {"case": case.name, "label": label, "size": round(count * scale, 4), "unit": unit}
 
     def _write_probabilities(self, case: Case, probabilities: NDArray[np.float32]) -> None:
         folder = self.config.out / "probabilities"
         folder.mkdir(exist_ok=True)
-        foreground = probabilities if len(probabilities) == 1 else probabilities[1:]
+        has_background = self.prepared.regions is None and len(probabilities) > 1
+        foreground = probabilities[1:] if has_background else probabilities
         if probabilities.ndim == 3:
             partial = folder / f"{case.name}.npz.partial"
             with partial.open("wb") as file:
                 np.savez_compressed(file, probabilities=probabilities)
             partial.replace(folder / f"{case.name}.npz")
             return
-        for label, values in zip(self.prepared.labels, foreground, strict=True):
+        for label, values in zip(self.prepared.scored, foreground, strict=True):
             write_volume_like(folder, f"{case.name}_label{label}", values, case.image)
 
 

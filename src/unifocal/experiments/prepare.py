@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,9 +13,11 @@ from unifocal.config.schema import CacheConfig
 from unifocal.data.case import Case
 from unifocal.data.check.limits import cases_at_once
 from unifocal.data.coding import MaskCoding
+from unifocal.data.regions import Regions
 from unifocal.data.workers import Failed, map_isolated
 from unifocal.experiments.plan import Grid
 from unifocal.experiments.recipe import Recipe, geometry_of, keep
+from unifocal.inference import decide
 from unifocal.preprocessing.cache import Cache, CachedCase, default_folder, parse_bytes
 from unifocal.preprocessing.pipeline import Pipeline
 from unifocal.preprocessing.sample import GeometryRecord
@@ -39,7 +42,8 @@ class Prepared:
         channels: Of the prepared images.
         labels: The labels in the masks, ascending, without background; class index k + 1 is `labels[k]`.
         coding: What the masks' stored values mean.
-        label_names: What labels are called, where that is declared.
+        label_names: What labels are called, where that is declared; of regions, what they are called.
+        regions: Overlapping regions that the network segments instead of the labels; None where labels do not overlap.
     """
 
     cache: Cache
@@ -51,11 +55,31 @@ class Prepared:
     labels: tuple[int, ...]
     coding: MaskCoding
     label_names: Mapping[int, str] = field(default_factory=dict)
+    regions: Regions | None = None
 
     @property
     def out_channels(self) -> int:
         """Of the network: see `outputs_for`."""
-        return outputs_for(len(self.labels))
+        return outputs_for(len(self.labels), self.regions)
+
+    @property
+    def scored(self) -> tuple[int, ...]:
+        """The labels that scores are of: those in the masks, or the regions' numbers."""
+        return self.labels if self.regions is None else tuple(self.regions.names)
+
+    @property
+    def region_classes(self) -> tuple[tuple[int, ...], ...] | None:
+        """Per region, the class indices that belong to it."""
+        if self.regions is None:
+            return None
+        places = {label: index for index, label in enumerate(self.labels, start=1)}
+        return tuple(tuple(places[v] for v in values if v in places) for values in self.regions.values.values())
+
+    def decide(self, probabilities: NDArray[np.floating[Any]]) -> NDArray[np.integer[Any]]:
+        """The labels (*spatial) that probabilities (outputs, *spatial) mean; regions as the values that make them."""
+        if self.regions is None:
+            return self.labels_of(decide(probabilities))
+        return self.regions.as_labels(probabilities > 0.5)
 
     def recipe(self, index: int) -> Recipe:
         """How one case is prepared."""
@@ -98,8 +122,10 @@ class Prepared:
         return labels.astype(np.uint8 if self._stored.max() <= 255 else np.uint16)
 
 
-def outputs_for(labels: int) -> int:
-    """The network's outputs: one for foreground against background, else one per class with the background."""
+def outputs_for(labels: int, regions: Regions | None = None) -> int:
+    """The network's outputs: one for foreground against background, else one per class, or one per region."""
+    if regions is not None:
+        return len(regions.values)
     return 1 if labels == 1 else labels + 1
 
 

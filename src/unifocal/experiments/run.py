@@ -18,10 +18,8 @@ from unifocal.config.schema import InferenceConfig, LossConfig, NetworkConfig, T
 from unifocal.experiments.folder import SCORE_COLUMNS, WEIGHTS, RunKey, read_run, score_rows, write_json, write_table
 from unifocal.experiments.prepare import Prepared
 from unifocal.experiments.probabilities import PROBABILITIES, csv_text, probability_rows, write_probabilities
-from unifocal.experiments.segment import cleanings_for, segment, spec_of, write_prediction
-from unifocal.inference import decide
+from unifocal.experiments.segment import build_loss, cleanings_for, parts_to_score, segment, spec_of, write_prediction
 from unifocal.inference.postprocess import Cleaning, clean
-from unifocal.losses import create
 from unifocal.metrics import score_case
 from unifocal.models import save_bundle
 from unifocal.training import Patches, Samples, derive_seed, fit
@@ -125,7 +123,7 @@ def _train_and_score(task: RunTask, on_epoch: Callable[[EpochRecord], None]) -> 
     network = build_network(task.prepared, task.network, seed)
     result = fit(
         network,
-        create(task.loss.name, **task.loss.parameters),
+        build_loss(task.loss, are_regions=task.prepared.regions is not None),
         samples_for(task.prepared, task.training, len(task.train)),
         train=task.train,
         validation=task.validation,
@@ -133,6 +131,7 @@ def _train_and_score(task: RunTask, on_epoch: Callable[[EpochRecord], None]) -> 
         seed=seed,
         folder=task.folder,
         on_epoch=on_epoch,
+        regions=task.prepared.region_classes,
     )
     network.load_state_dict(result.weights)
     cleanings = cleanings_for(
@@ -164,12 +163,11 @@ def _score(task: RunTask, network: nn.Module, cleanings: Mapping[int, Cleaning])
     stream = segment(network, prepared, task.test, task.inference, batch_size=task.training.batch_size)
     for index, probabilities in zip(task.test, stream, strict=True):
         case, truth = prepared.cases[index], prepared.recipe(index).truth()
-        predicted = clean(prepared.labels_of(decide(probabilities)), cleanings)
+        predicted = clean(prepared.decide(probabilities), cleanings)
         write_prediction(folder, prepared, index, predicted)
-        scores = score_case(
-            truth, predicted, spacing_mm=case.spacing_mm, labels=prepared.labels, probabilities=probabilities
-        )
-        rows += score_rows(key.loss, key.fold, key.seed, case, scores)
         known = (key.loss, key.fold, key.seed, case.name, case.patient)
-        bins.append(csv_text(probability_rows(known, truth, probabilities, prepared.labels)))
+        for part in parts_to_score(prepared, truth, predicted, probabilities):
+            scores = score_case(part.truth, part.predicted, case.spacing_mm, part.labels, part.probabilities)
+            rows += score_rows(key.loss, key.fold, key.seed, case, scores)
+            bins.append(csv_text(probability_rows(known, part.truth, part.probabilities, part.labels)))
     return pd.DataFrame(rows, columns=SCORE_COLUMNS), "".join(bins)

@@ -19,8 +19,7 @@ from unifocal.experiments.inputs import (
 from unifocal.experiments.progress import Reporter
 from unifocal.experiments.record import bundle_details
 from unifocal.experiments.run import build_network, prepare_worker, samples_for
-from unifocal.experiments.segment import cleanings_for, spec_of
-from unifocal.losses import create
+from unifocal.experiments.segment import build_loss, cleanings_for, spec_of
 from unifocal.models import save_bundle
 from unifocal.training import derive_seed, fit
 from unifocal.training.fit import choose_precision
@@ -53,7 +52,7 @@ def train(config: TrainConfig, *, command: str, reporter: Reporter) -> TrainOutc
     """
     problems = loss_problems((config.loss,))
     checked = load_data(config, out=config.out, minimum_patients=2, problems=problems, reporter=reporter)
-    refuse_unusable_losses((config.loss,), len(checked.labels))
+    refuse_unusable_losses((config.loss,), checked)
     cases = checked.dataset.cases
     random = np.random.default_rng(derive_seed(config.seed, "validation"))
     kept, apart = split_off(people_in(checked), share=config.validation_share, random=random)
@@ -80,13 +79,14 @@ def train(config: TrainConfig, *, command: str, reporter: Reporter) -> TrainOutc
         network = build_network(prepared, config.network, derive_seed(config.seed, 0))
         result = fit(
             network,
-            create(config.loss.name, **config.loss.parameters),
+            build_loss(config.loss, are_regions=prepared.regions is not None),
             samples_for(prepared, training, len(train)),
             train=train,
             validation=validation,
             settings=training,
             seed=derive_seed(config.seed, 0),
             folder=config.out,
+            regions=prepared.region_classes,
             on_epoch=lambda r: reporter.advance(1, f"validation Dice {r.validation_dice:.2f}"),
         )
         details = bundle_details(config, prepared, config.loss.label)

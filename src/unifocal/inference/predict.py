@@ -18,7 +18,7 @@ PreparedImage = tuple[NDArray[np.float32], Sequence[GeometryRecord]]
 
 @torch.inference_mode()
 def predict_probabilities(
-    network: nn.Module, images: Iterable[PreparedImage], *, batch_size: int
+    network: nn.Module, images: Iterable[PreparedImage], *, batch_size: int, are_regions: bool = False
 ) -> Iterator[NDArray[np.float32]]:
     """Probabilities at each image's own size, one batch at a time, in float32.
 
@@ -29,6 +29,7 @@ def predict_probabilities(
             against background (sigmoid), more mean one class each (softmax). Left in evaluation mode.
         images: What to segment.
         batch_size: Images per forward pass.
+        are_regions: Whether every output is a region of its own (sigmoid), which may overlap others.
 
     Yields:
         Per image (outputs, rows, columns), each in [0, 1]; the background's first where there are several.
@@ -38,9 +39,9 @@ def predict_probabilities(
     for batch in _batches(images, batch_size):
         stacked = torch.from_numpy(np.stack([image for image, _ in batch])).to(device)
         logits = network(stacked.contiguous(memory_format=torch.channels_last)).float().cpu()
-        probabilities = logits.sigmoid() if logits.shape[1] == 1 else logits.softmax(dim=1)
+        probabilities = logits.sigmoid() if are_regions or logits.shape[1] == 1 else logits.softmax(dim=1)
         for one, (_, geometry) in zip(probabilities.numpy(), batch, strict=True):
-            yield _restore(one, geometry)
+            yield _restore(one, geometry, has_background=not are_regions and len(one) > 1)
 
 
 def decide(probabilities: NDArray[np.floating[Any]]) -> NDArray[np.uint8]:
@@ -71,8 +72,10 @@ def _batches(images: Iterable[PreparedImage], size: int) -> Iterator[list[Prepar
             yield batch
 
 
-def _restore(probabilities: NDArray[np.float32], geometry: Sequence[GeometryRecord]) -> NDArray[np.float32]:
-    if len(probabilities) == 1:
+def _restore(
+    probabilities: NDArray[np.float32], geometry: Sequence[GeometryRecord], *, has_background: bool
+) -> NDArray[np.float32]:
+    if not has_background:
         restored = restore(probabilities, geometry)
     else:
         inside = restore(probabilities[1:], geometry)

@@ -21,6 +21,8 @@ def predict_volume(
     geometry: Sequence[GeometryRecord],
     windows: Windows,
     outputs: int,
+    *,
+    are_regions: bool = False,
 ) -> NDArray[np.float32]:
     """Probabilities of a prepared volume at its own size.
 
@@ -33,17 +35,18 @@ def predict_volume(
         geometry: What preparing it did to its grid.
         windows: How it is covered.
         outputs: The network's outputs.
+        are_regions: Whether every output is a region of its own (sigmoid), which may overlap others.
 
     Returns:
         (outputs, *native), each in [0, 1]; the background's first where there are several.
     """
-    probabilities = _on_grid(network, image, windows, outputs)
+    probabilities = _on_grid(network, image, windows, outputs, are_regions=are_regions)
     if not geometry:
         return probabilities
     native = geometry[0].before
     result = np.empty((outputs, *native), np.float32)
     for channel in range(outputs):
-        result[channel] = _restored(probabilities, channel, geometry)
+        result[channel] = _restored(probabilities, channel, geometry, has_background=not are_regions and outputs > 1)
     return result
 
 
@@ -55,34 +58,35 @@ def predict_volume_indices(
     outputs: int,
 ) -> NDArray[np.uint8]:
     """The most probable class (*native) of every element, without all probabilities at once; see `predict_volume`."""
-    probabilities = _on_grid(network, image, windows, outputs)
+    probabilities = _on_grid(network, image, windows, outputs, are_regions=False)
     if outputs == 1:
-        return np.asarray(_restored(probabilities, 0, geometry) > 0.5, dtype=np.uint8)
-    best = _restored(probabilities, 0, geometry)
+        return np.asarray(_restored(probabilities, 0, geometry, has_background=False) > 0.5, dtype=np.uint8)
+    best = _restored(probabilities, 0, geometry, has_background=True)
     chosen = np.zeros(best.shape, np.uint8)
     for channel in range(1, outputs):
-        other = _restored(probabilities, channel, geometry)
+        other = _restored(probabilities, channel, geometry, has_background=True)
         # Of equals the first, as argmax has it.
         chosen[other > best] = channel
         np.maximum(best, other, out=best)
     return chosen
 
 
-def _on_grid(network: nn.Module, image: NDArray[np.float32], windows: Windows, outputs: int) -> NDArray[np.float32]:
+def _on_grid(
+    network: nn.Module, image: NDArray[np.float32], windows: Windows, outputs: int, *, are_regions: bool
+) -> NDArray[np.float32]:
     network.eval()
     logits = window_logits(network, image, windows, outputs)
     axis = 1 + longest_axis(logits.shape[1:])
     planes = max(1, _PIECE * logits.shape[axis] // logits.size)
     for start in range(0, logits.shape[axis], planes):
         piece = torch.from_numpy(logits).narrow(axis, start, min(planes, logits.shape[axis] - start))
-        piece.copy_(piece.sigmoid() if outputs == 1 else piece.softmax(dim=0))
+        piece.copy_(piece.sigmoid() if are_regions or outputs == 1 else piece.softmax(dim=0))
     return logits
 
 
 def _restored(
-    probabilities: NDArray[np.float32], channel: int, geometry: Sequence[GeometryRecord]
+    probabilities: NDArray[np.float32], channel: int, geometry: Sequence[GeometryRecord], *, has_background: bool
 ) -> NDArray[np.float32]:
-    is_background = channel == 0 and len(probabilities) > 1
-    restored = restore(probabilities[channel], geometry, fill=1.0 if is_background else 0.0)
+    restored = restore(probabilities[channel], geometry, fill=1.0 if has_background and channel == 0 else 0.0)
     # Interpolation may step over the edges by a rounding error.
     return np.asarray(np.clip(restored, 0, 1), dtype=np.float32)

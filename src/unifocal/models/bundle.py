@@ -37,7 +37,7 @@ def save_bundle(
     partial = path.with_name(path.name + ".partial")
     # Cloned, because tensors that share memory cannot be stored.
     tensors = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in state.items()}
-    save_file(tensors, partial, metadata={"format": FORMAT, "description": json.dumps(description, sort_keys=True)})
+    save_file(tensors, partial, metadata={"format": FORMAT, "description": json.dumps(description)})
     partial.replace(path)
 
 

@@ -54,6 +54,7 @@ def fit(
     seed: int,
     folder: Path,
     on_epoch: Callable[[EpochRecord], None] = lambda _record: None,
+    regions: Sequence[Sequence[int]] | None = None,
 ) -> FitResult:
     """Train until the last epoch or until the validation part stops improving; keep the best weights.
 
@@ -68,6 +69,7 @@ def fit(
         seed: Decides order, augmentation and dropout.
         folder: Keeps `state.ckpt` (to go on from) and `history.csv`; if a state is there, training goes on.
         on_epoch: Called after each epoch.
+        regions: Per output of the network, the class indices that belong to it, where regions overlap.
 
     Raises:
         DivergedError: If the loss becomes NaN or infinite.
@@ -83,7 +85,8 @@ def fit(
     )
     layout = torch.channels_last if len(samples.shape) == 3 else torch.channels_last_3d
     tile = samples.size if isinstance(samples, Patches) else None
-    module = SegmentationModule(network.to(memory_format=layout), loss, settings, tile)  # type: ignore[call-overload]
+    network = network.to(memory_format=layout)  # type: ignore[call-overload]
+    module = SegmentationModule(network, loss, settings, tile, regions)
     state = _readable_state(keeper.state_file)
     if state is not None:
         keeper.load_state_dict(state["callbacks"][keeper.state_key])

@@ -26,10 +26,16 @@ class SegmentationModule(LightningModule):
         loss: Called as `loss(logits, target)`, returns a scalar.
         settings: Optimiser and learning rate.
         tile: (*spatial) of the pieces in which validation cases go through the network; None: whole.
+        regions: Per output, the class indices that belong to it, where regions overlap; None: a class per output.
     """
 
     def __init__(
-        self, network: nn.Module, loss: nn.Module, settings: TrainingConfig, tile: Sequence[int] | None = None
+        self,
+        network: nn.Module,
+        loss: nn.Module,
+        settings: TrainingConfig,
+        tile: Sequence[int] | None = None,
+        regions: Sequence[Sequence[int]] | None = None,
     ) -> None:
         super().__init__()
         self.network = network
@@ -37,6 +43,7 @@ class SegmentationModule(LightningModule):
         self.deep_loss = DeepSupervisionLoss(loss)
         self.settings = settings
         self.tile = tile
+        self.regions = regions
         self.train_loss = WeightedMean()
         self.validation_loss = WeightedMean()
         self.validation_dice = WeightedMean()
@@ -66,18 +73,24 @@ class SegmentationModule(LightningModule):
 
     def training_step(self, batch: tuple[Tensor, Tensor], _batch_index: int) -> Tensor:
         """The loss of one batch."""
-        image, classes = batch
+        image, classes = self._batch(batch)
         value = self.compute_loss(self(_channels_last(image)), classes)
         self.train_loss.add(value.item(), len(image))
         return value
 
     def validation_step(self, batch: tuple[Tensor, Tensor], _batch_index: int) -> None:
         """Loss and Dice of one batch of validation cases."""
-        image, classes = batch
+        image, classes = self._batch(batch)
         logits = self._validate(_channels_last(image))
         self.validation_loss.add(self.compute_loss(logits, classes).item(), len(image))
-        for dice in defined_dice(logits, classes):
+        dices = defined_dice(logits, classes) if self.regions is None else region_dice(logits, classes)
+        for dice in dices:
             self.validation_dice.add(dice, 1)
+
+    def _batch(self, batch: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+        """The images, and class indices (N, 1, *spatial) or the masks of regions (N, regions, *spatial) float32."""
+        image, classes = batch
+        return image, classes if self.regions is None else region_masks(classes, self.regions)
 
     def _validate(self, image: Tensor) -> Tensor:
         if self.tile is None:
@@ -140,18 +153,20 @@ def target_for(loss: nn.Module, logits: Tensor, classes: Tensor) -> Tensor:
     A loss of this package is given class indices (N, 1, *spatial) int64. Any other loss is given the same as
     float32 where the network has one output channel, because `BCEWithLogitsLoss` and its kin require it.
     """
-    own = type(loss).__module__.startswith("unifocal.")
+    own = type(loss).__module__.startswith("unifocal.") or classes.is_floating_point()
     return classes if own or logits.shape[1] > 1 else classes.float()
 
 
-def try_loss(loss: nn.Module, out_channels: int) -> str:
-    """Call a loss once on small logits, as training will.
+def try_loss(loss: nn.Module, out_channels: int, *, is_regions: bool = False) -> str:
+    """Call a loss once on small logits, as training will: with class indices, or with the masks of regions.
 
     Returns:
         What is wrong with it; empty if nothing is.
     """
     logits = torch.linspace(-1, 1, 2 * out_channels * 64).reshape(2, out_channels, 8, 8).requires_grad_()
     classes = torch.arange(128).reshape(2, 1, 8, 8) % max(out_channels, 2)
+    if is_regions:
+        classes = (classes > torch.arange(out_channels).reshape(1, -1, 1, 1)).float()
     try:
         value = loss(logits, target_for(loss, logits, classes))
     except Exception as error:  # noqa: BLE001 - somebody else's code may raise anything
@@ -200,6 +215,23 @@ def defined_dice(logits: Tensor, classes: Tensor) -> list[float]:
             if size:
                 values.append(2 * overlap / size)
     return values
+
+
+def region_masks(classes: Tensor, regions: Sequence[Sequence[int]]) -> Tensor:
+    """Where regions are, (N, regions, *spatial) float32, from class indices (N, 1, *spatial)."""
+    table = torch.zeros(len(regions), 1 + max(map(max, regions), default=0), device=classes.device)
+    for region, members in zip(table, regions, strict=True):
+        region[list(members)] = 1
+    # Classes beyond the table belong to no region.
+    padded = nn.functional.pad(table, (0, 256 - table.shape[1]))
+    return padded[:, classes[:, 0]].movedim(0, 1).contiguous()
+
+
+def region_dice(logits: Tensor, masks: Tensor) -> list[float]:
+    """Hard Dice per case and region, where either truth or prediction has any; logits above 0 are the region."""
+    p, g = (logits > 0).flatten(2), (masks > 0.5).flatten(2)
+    sizes = (p.sum(2) + g.sum(2)).flatten().tolist()
+    return [2 * o / size for o, size in zip((p & g).sum(2).flatten().tolist(), sizes, strict=True) if size]
 
 
 def _channels_last(image: Tensor) -> Tensor:
