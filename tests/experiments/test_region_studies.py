@@ -69,6 +69,22 @@ def test_every_region_is_scored_under_its_number(study: Path, rings: Path) -> No
     assert set(probabilities["label"]) == {1, 2, 3}
 
 
+def test_the_report_shows_every_region_whole(study: Path) -> None:
+    from unifocal.reporting.study import read_study
+    from unifocal.reporting.viewer_case import LoadedCase, load_case
+
+    view = read_study(study)
+    assert [view.name_of(label) for label in (1, 3)] == ["label 1 (whole)", "label 3 (enhancing)"]
+    row = {str(key): value for key, value in view.cases.iloc[0].items()}
+    loaded = load_case(view, row, [1, 2, 3], [0])
+    assert isinstance(loaded, LoadedCase)
+    with Image.open(row["mask"]) as picture:
+        mask = np.array(picture)
+    for number, values in enumerate(REGIONS.values(), start=1):
+        assert np.array_equal(loaded.truth.projected(number), np.isin(mask, values))
+    assert '"overlap":true' in (study / "report.html").read_text(encoding="utf-8").replace(" ", "")
+
+
 def test_new_images_get_the_values_that_make_up_the_regions(
     study: Path, rings: Path, tmp_path: Path, unifocal: Call
 ) -> None:

@@ -173,6 +173,19 @@ class StudyView:
         run = self.run_of(loss, case, seed)
         return None if run is None else Source((run.prediction(case),))
 
+    def values_of(self, label: int) -> tuple[int, ...]:
+        """The masks' values that make up a label: itself, or those of the region of that number."""
+        regions = self.setting("data", "regions")
+        if not isinstance(regions, Mapping) or not 1 <= label <= len(regions):
+            return (label,)
+        return tuple(int(value) for value in list(regions.values())[label - 1])
+
+    def name_of(self, label: int) -> str:
+        """A label with its name, where one is declared: `label 1 (whole tumour)`."""
+        names = self.setting("data", "label_names")
+        name = names.get(label) if isinstance(names, Mapping) else None
+        return f"label {label} ({name})" if name else f"label {label}"
+
     @property
     def categories(self) -> dict[str, tuple[str, ...]]:
         """The categorical columns of `cases.csv` with their 2 to 8 values, most frequent first."""

@@ -11,7 +11,7 @@ from unifocal.metrics import METRICS
 from unifocal.reporting.figure import colours
 from unifocal.reporting.study import StudyView
 from unifocal.reporting.tables import labels_of
-from unifocal.reporting.viewer_case import Detail, encode_case, load_case
+from unifocal.reporting.viewer_case import Detail, encode_case, load_case, overlap
 from unifocal.reporting.viewer_scores import score_sheets
 from unifocal.statistics.result import Analysis
 
@@ -131,6 +131,8 @@ def _index(study: StudyView, analysis: Analysis, labels: Sequence[int]) -> dict[
         "losses": list(study.losses),
         "colours": [palette[loss] for loss in study.losses],
         "labels": list(labels),
+        "labelNames": [study.name_of(label) for label in labels],
+        "overlap": overlap([study.values_of(label) for label in labels]),
         "primary": {"metric": analysis.verdict.metric, "label": int(analysis.verdict.label)},
         "metrics": {
             name: _metric(name, "" if units is None else str(units["unit"].get(name, ""))) for name in sheets.metrics

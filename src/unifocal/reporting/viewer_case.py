@@ -40,12 +40,16 @@ class Stack:
 
     Args:
         stored: (slices, rows, columns), integers.
-        labels: The labels to keep; the first becomes 1, the second 2, and so on.
+        labels: The values of each label to keep. The first label becomes 1, the second 2, and so on; where labels
+            overlap, the first becomes bit 0, the second bit 1, up to the eighth.
     """
 
-    def __init__(self, stored: NDArray[Any], labels: Sequence[int]) -> None:
-        table = np.zeros(max(labels) + 2, dtype=np.uint8)
-        table[list(labels)] = np.arange(1, len(labels) + 1)
+    def __init__(self, stored: NDArray[Any], labels: Sequence[Sequence[int]]) -> None:
+        self.is_overlapping = overlap(labels)
+        table = np.zeros(max(map(max, labels)) + 2, dtype=np.uint8)
+        for number, values in enumerate(labels):
+            code = (1 << number) & 255 if self.is_overlapping else number + 1
+            table[list(values)] |= np.uint8(code)
         self.shape: tuple[int, ...] = stored.shape
         self._filled: dict[int, Bytes] = {}
         for index in np.flatnonzero(stored.any(axis=(1, 2))).tolist():
@@ -81,8 +85,13 @@ class Stack:
         """(rows, columns) where any slice has a label, by its number."""
         seen = np.zeros(self.shape[1:], dtype=bool)
         for part in self._filled.values():
-            seen |= part == label
+            seen |= (part >> (label - 1)) & 1 == 1 if self.is_overlapping else part == label
         return seen
+
+
+def overlap(labels: Sequence[Sequence[int]]) -> bool:
+    """Whether a value belongs to several labels."""
+    return len({value for values in labels for value in values}) < sum(map(len, labels))
 
 
 @dataclass(frozen=True)
@@ -134,11 +143,12 @@ def load_case(
         base, base_trouble = None, "The image and its mask differ in size"
     affine = scan.affine if scan.affine is not None else None if base is None else base.affine
     plane = plane_of(labelled.ndim, _spacing(row, scan, base), affine)
-    truth = Stack(plane.stack(labelled), labels)
+    values = [study.values_of(label) for label in labels]
+    truth = Stack(plane.stack(labelled), values)
     predictions, troubles = [], []
     for loss in study.losses:
         found = [read_prediction(study, loss, str(row["case"]), labelled.shape, seed) for seed in seeds or (None,)]
-        predictions.append(tuple(None if part is None else Stack(plane.stack(part), labels) for part, _ in found))
+        predictions.append(tuple(None if part is None else Stack(plane.stack(part), values) for part, _ in found))
         troubles.append(found[0][1])
     return LoadedCase(base, base_trouble, plane, truth, tuple(predictions), tuple(troubles), tuple(seeds))
 

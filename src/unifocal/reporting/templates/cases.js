@@ -40,7 +40,7 @@ class CaseTable {
     this.metricSelect.id = "case-metric";
     this.metricSelect.value = this.metric;
     if (data.labels.length > 1) {
-      const labels = data.labels.map((label) => [String(label), `label ${label}`]);
+      const labels = data.labels.map((label, place) => [String(label), data.labelNames[place]]);
       const select = this.#select(tools, "Label", labels, (label) => {
         this.label = Number(label);
       });

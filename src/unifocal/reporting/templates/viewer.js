@@ -30,6 +30,12 @@ class Viewer {
     return this.data.labels.indexOf(this.label) + 1;
   }
 
+  /** Whether a number in a mask is the label's: its own, or, where labels overlap, one with its bit. */
+  get isLabel() {
+    const number = this.labelNumber;
+    return this.data.overlap ? (value) => ((value >> (number - 1)) & 1) === 1 : (value) => value === number;
+  }
+
   /** The scores that belong to the predictions shown. */
   get view() {
     const seed = this.opened?.seeds[this.seed];
@@ -60,7 +66,7 @@ class Viewer {
     const { patient, groups = [] } = data.cases[this.number];
     const kinds = Object.keys(data.categories);
     const parts = [`patient ${patient}`, ...groups.flatMap((group, at) => (group ? [`${kinds[at]} ${group}`] : []))];
-    if (data.labels.length > 1) parts.push(`label ${this.label}`);
+    if (data.labels.length > 1) parts.push(this.data.labelNames[this.labelNumber - 1]);
     if (opened) {
       const size = `${opened.rows * opened.factor} × ${opened.columns * opened.factor} pixels`;
       parts.push(opened.factor > 1 ? `about ${size}, drawn at 1/${opened.factor}` : size);
@@ -217,7 +223,7 @@ class Viewer {
 
   #paintTile({ what, canvas, words, figure }, image) {
     figure.classList.toggle("current", what === this.loss && !this.isSingle);
-    const { opened, slice, labelNumber } = this;
+    const { opened, slice, labelNumber, isLabel } = this;
     const { rows, columns } = opened;
     const whole = [0, rows, 0, columns];
     const window = byId("zoom-lesion").checked ? opened.windows[labelNumber - 1] : null;
@@ -229,10 +235,10 @@ class Viewer {
     if (what === "truth") layers.truth = !this.isHidden;
     this.#size(canvas, (box[1] - box[0]) * opened.aspect, box[3] - box[2]);
     paint(canvas, {
-      columns, rows, box, image, truth, prediction, layers, label: labelNumber, opacity: Number(byId("opacity").value) / 100,
+      columns, rows, box, image, truth, prediction, layers, isLabel, opacity: Number(byId("opacity").value) / 100,
       isSmooth: byId("smooth").checked, frame: what === "image" && String(window) !== String(whole) ? window : null,
     });
-    const counts = compare(opened.truth(slice), prediction, labelNumber, columns, rows, box);
+    const counts = compare(opened.truth(slice), prediction, isLabel, columns, rows, box);
     words.replaceChildren(...this.#caption(what, prediction, counts));
     canvas.setAttribute("aria-label", this.#description(what, prediction, counts));
   }

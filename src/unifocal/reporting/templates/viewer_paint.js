@@ -30,12 +30,12 @@ function windowed(picture, isColour, level, width) {
 }
 
 /** What is right and wrong inside a box [top, bottom, left, right], and in the whole slice. */
-function compare(truth, prediction, label, columns, rows, box) {
+function compare(truth, prediction, isLabel, columns, rows, box) {
   const [top, bottom, left, right] = box;
   const counts = { truth: 0, truePositives: 0, falsePositives: 0, falseNegatives: 0, hidden: 0 };
   for (let at = 0; at < rows * columns; at++) {
-    const wanted = truth[at] === label;
-    const given = prediction !== null && prediction[at] === label;
+    const wanted = isLabel(truth[at]);
+    const given = prediction !== null && isLabel(prediction[at]);
     if (wanted) counts.truth++;
     if (wanted && given) counts.truePositives++;
     if (wanted && !given) counts.falseNegatives++;
@@ -50,7 +50,7 @@ function compare(truth, prediction, label, columns, rows, box) {
 }
 
 /** Errors inside a box as a canvas of the box's size. */
-function paintErrors(truth, prediction, label, columns, box, layers) {
+function paintErrors(truth, prediction, isLabel, columns, box, layers) {
   const [top, bottom, left, right] = box;
   const canvas = make("canvas", { width: right - left, height: bottom - top });
   const context = canvas.getContext("2d");
@@ -58,8 +58,8 @@ function paintErrors(truth, prediction, label, columns, box, layers) {
   let to = 0;
   for (let row = top; row < bottom; row++) {
     for (let column = left; column < right; column++, to += 4) {
-      const wanted = truth[row * columns + column] === label;
-      const given = prediction[row * columns + column] === label;
+      const wanted = isLabel(truth[row * columns + column]);
+      const given = isLabel(prediction[row * columns + column]);
       if (wanted === given) continue;
       if (!layers[given ? "falsePositives" : "falseNegatives"]) continue;
       shown.data.set(COLOURS[given ? "falsePositives" : "falseNegatives"], to);
@@ -96,11 +96,11 @@ function edges(isInside, columns, rows, box, scaleX, scaleY) {
  * Paint a canvas.
  *
  * `scene`: columns and rows of the masks, `box` to show, `image` (a canvas, or null), `truth` and `prediction`
- * (label numbers, or null), `label`, `layers` (what is switched on), `opacity` of errors, `isSmooth`, and `frame` (a box
+ * (label numbers, or null), `isLabel` (whether a number is the label's), `layers` (what is switched on), `opacity` of errors, `isSmooth`, and `frame` (a box
  * to mark, or null).
  */
 function paint(canvas, scene) {
-  const { columns, rows, box, image, truth, prediction, label, layers } = scene;
+  const { columns, rows, box, image, truth, prediction, isLabel, layers } = scene;
   const [top, bottom, left, right] = box;
   const context = canvas.getContext("2d");
   const [width, height] = [canvas.width, canvas.height];
@@ -118,7 +118,7 @@ function paint(canvas, scene) {
   if (prediction) {
     context.imageSmoothingEnabled = false;
     context.globalAlpha = scene.opacity;
-    context.drawImage(paintErrors(truth, prediction, label, columns, box, layers), 0, 0, width, height);
+    context.drawImage(paintErrors(truth, prediction, isLabel, columns, box, layers), 0, 0, width, height);
     context.globalAlpha = 1;
   }
   const outline = (isInside, colour) => {
@@ -128,10 +128,10 @@ function paint(canvas, scene) {
   context.lineCap = "square";
   context.lineWidth = Math.max(1.5, Math.min(3, width / 250));
   if (prediction && layers.truePositives) {
-    outline((at) => truth[at] === label && prediction[at] === label, COLOURS.truePositives);
+    outline((at) => isLabel(truth[at]) && isLabel(prediction[at]), COLOURS.truePositives);
   }
-  if (prediction && layers.prediction) outline((at) => prediction[at] === label, COLOURS.prediction);
-  if (truth && layers.truth) outline((at) => truth[at] === label, COLOURS.truth);
+  if (prediction && layers.prediction) outline((at) => isLabel(prediction[at]), COLOURS.prediction);
+  if (truth && layers.truth) outline((at) => isLabel(truth[at]), COLOURS.truth);
   if (scene.frame) {
     const [from, to, start, end] = scene.frame;
     context.strokeStyle = COLOURS.truth;
