@@ -114,3 +114,11 @@ def test_masks_and_dice_of_regions() -> None:
     assert masks[0, 2].tolist() == [[0, 0, 0], [1, 1, 0]]
     assert region_dice(2 * masks - 1, masks) == [1.0, 1.0, 1.0]
     assert region_dice(torch.full_like(masks, -1.0), masks) == [0.0, 0.0, 0.0]
+
+
+def test_the_verdict_may_rest_on_a_label_of_choice(study: Path, rings: Path, tmp_path: Path, unifocal: Call) -> None:
+    page = (study / "report.html").read_text(encoding="utf-8")
+    assert "3 (enhancing)" in page
+    code, _, err = unifocal("compare", "--data", rings, "--label", "4", "--out", tmp_path / "s", *SMALL)
+    assert code == 2
+    assert "1, 2, 3" in err

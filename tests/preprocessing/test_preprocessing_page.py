@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from unifocal.config.schema import PreprocessingConfig
-from unifocal.experiments.prepare import pipeline_of
+from unifocal.experiments.plan import image_pipeline
 from unifocal.preprocessing.pipeline import STEPS
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -26,5 +26,5 @@ def test_the_page_is_up_to_date(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("example", EXAMPLES)
 def test_its_examples_are_pipelines(example: dict[str, Any]) -> None:
-    pipeline = pipeline_of(PreprocessingConfig.model_validate(example["preprocessing"]), channels=1)
+    pipeline = image_pipeline(PreprocessingConfig.model_validate(example["preprocessing"]), channels=1)
     assert len(pipeline.steps) >= 4

@@ -44,6 +44,7 @@ def compare(
         str | None, typer.Option("--seeds", rich_help_panel="Study", help="Seeds, with commas. Default: 0.")
     ] = None,
     metric: o.Metric = None,
+    label: o.Label = None,
     margin: o.Margin = None,
     resamples: o.Resamples = None,
     protocol: o.Protocol = None,
@@ -76,7 +77,8 @@ def compare(
 
     flags = data_flags | {
         "losses": losses, "split.folds": folds, "split.kind": split, "split.repeats": repeats,
-        "split.group": group, "seeds": seeds, "training.epochs": epochs, "metric": metric, "margin": margin,
+        "split.group": group, "seeds": seeds, "training.epochs": epochs, "metric": metric, "label": label,
+        "margin": margin,
         "resamples": resamples, "protocol": protocol, "budget": budget,
         "preprocessing.size": size, "out": out, "jobs": jobs,
     }  # fmt: skip

@@ -214,6 +214,7 @@ class StudyConfig(ModelConfig):
     split: SplitConfig = SplitConfig()
     seeds: Seeds = (0,)
     metric: str = "dice"
+    label: int | None = None
     margin: Margin | None = None
     resamples: Resamples = 10_000
     out: Path

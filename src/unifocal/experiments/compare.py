@@ -24,6 +24,7 @@ from unifocal.experiments.inputs import (
     make_folds_of,
     patients_needed,
     prepare_all,
+    refuse_other_label,
     refuse_unusable_losses,
 )
 from unifocal.experiments.pool import execute_all
@@ -58,6 +59,7 @@ def compare(config: StudyConfig, *, command: str, reporter: Reporter) -> StudyOu
         config, out=config.out, minimum_patients=patients_needed(config.split), problems=problems, reporter=reporter
     )
     refuse_unusable_losses(config.losses, checked)
+    refuse_other_label(config.label, checked)
     folds = make_folds_of(config.split, checked)
     identity = identity_of(config, checked, folds)
     earlier = refuse_other_study(config.out, identity)
@@ -152,7 +154,7 @@ def _conclude(config: StudyConfig, records: Records, reporter: Reporter) -> Stud
     reporter.say("Analysing and writing the report")
     question = Question(
         metric=config.metric,
-        label=None,
+        label=config.label,
         resamples=config.resamples,
         order=tuple(loss.label for loss in config.losses),
         margin=config.margin,

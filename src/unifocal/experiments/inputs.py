@@ -95,6 +95,19 @@ def regions_of(checked: CheckedData) -> Regions | None:
     return Regions(declared) if declared else None
 
 
+def refuse_other_label(label: int | None, checked: CheckedData) -> None:
+    """Raise if a verdict is to rest on a label that the data do not have.
+
+    Raises:
+        InputError: If that is so.
+    """
+    regions = regions_of(checked)
+    known = checked.labels if regions is None else tuple(regions.names)
+    if label is not None and label not in known:
+        what = f"is not a label of these data, which are {', '.join(map(str, known))}"
+        raise bad_input(f"--label {label}", what, "Give one of them, or none for the rarest.")
+
+
 def refuse_unusable_losses(losses: tuple[LossConfig, ...], checked: CheckedData) -> None:
     """Call each loss once as training will.
 

@@ -59,6 +59,7 @@ def describe_study(
             "name": "built-in phantom" if config.data.is_phantom else _data_name(config),
             "layout": checked.dataset.declared.layout,
             "folder": str(config.data.folder or config.data.images or config.out),
+            "axes": checked.facts[0].ndim,
             "cases": len(cases),
             "patients": len({case.patient for case in cases}),
             "patients_known": checked.dataset.patients_known,

@@ -146,16 +146,23 @@ def facts(study: StudyView, analysis: Analysis) -> list[tuple[str, str]]:
     pairs = [
         (study.nouns, f"{len(study.losses)}"),
         ("patients", f"{study.cases['patient'].nunique():,}"),
-        ("images", f"{len(study.cases):,}"),
+        ("volumes" if study.setting("data", "axes") == 3 else "images", f"{len(study.cases):,}"),
         ("folds", f"{study.scores['fold'].nunique()}" if trained else ""),
         ("seeds", f"{study.scores['seed'].nunique()}" if trained else ""),
         ("foreground", f"{float(foreground):.2g} %" if foreground is not None else ""),
-        ("label", f"{analysis.verdict.label}" if len(labels_of(analysis)) > 1 else ""),
+        ("label of the verdict", _label(study, analysis)),
     ]
     singular = {"losses": "loss", "methods": "method"}
     return [
         (singular.get(name, name.removesuffix("s")) if value == "1" else name, value) for name, value in pairs if value
     ]
+
+
+def _label(study: StudyView, analysis: Analysis) -> str:
+    """The label that the verdict rests on, with its name; empty where there is one only."""
+    if len(labels_of(analysis)) < 2:
+        return ""
+    return study.name_of(analysis.verdict.label).removeprefix("label ")
 
 
 def environment(study: StudyView) -> str:
