@@ -135,15 +135,23 @@ def prepare_all(config: ModelConfig, checked: CheckedData, reporter: Reporter) -
     """
     cache = cache_of(config.cache)
     pipeline, grid = plan_preparation(config.preprocessing, checked.channels, checked.facts)
+    regions = regions_of(checked)
+    outputs = outputs_for(len(checked.labels), regions)
+
+    def refuse_unusable_network() -> None:
+        raise_if_any(network_problems(network_spec(config.network, checked.channels, outputs, grid), grid))
+
+    # Steps of the user's own decide the size of images, which is not known before they are prepared.
+    is_size_known = grid.dimensions == 3 or config.preprocessing.steps is None
+    if is_size_known:
+        refuse_unusable_network()
     cases = checked.dataset.cases
     reporter.stage("Preparing images", len(cases))
     recipes = [Recipe(case, pipeline, checked.labels, checked.coding) for case in cases]
     shape, keys = prepare(recipes, cache, advance=reporter.advance, is_uniform=grid.dimensions == 2)
-    if grid.dimensions == 2:
+    if not is_size_known:
         grid = Grid(shape[1:])
-    regions = regions_of(checked)
-    outputs = outputs_for(len(checked.labels), regions)
-    raise_if_any(network_problems(network_spec(config.network, shape[0], outputs, grid), grid))
+        refuse_unusable_network()
     names = checked.dataset.declared.labels if regions is None else regions.names
     if not cache.holds(keys):
         reporter.say(
