@@ -63,7 +63,7 @@ def export_onnx(
         raise ExportError(message) from error
     assert program is not None
     model = program.model_proto
-    onnx.helper.set_model_props(model, {"unifocal": json.dumps(dict(description), sort_keys=True)})
+    onnx.helper.set_model_props(model, {"unifocal": json.dumps(dict(description))})
     onnx.checker.check_model(model)
     content = model.SerializeToString()
     session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
