@@ -1,21 +1,23 @@
 """Back to the image's own size, and onto disk."""
 
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 from torch import nn
 
 from unifocal.inference import (
     decide,
     draw_overlay,
-    predict_indices,
     predict_probabilities,
     write_mask,
     write_overlay,
 )
+from unifocal.inference.predict import PreparedImage
 from unifocal.preprocessing.sample import GeometryRecord
 
 
@@ -39,12 +41,17 @@ def resized(size: tuple[int, int]) -> tuple[GeometryRecord, ...]:
     return (GeometryRecord("resize", size, (64, 64)),)
 
 
+def segmented(network: nn.Module, images: Iterable[PreparedImage], batch_size: int) -> Iterator[NDArray[np.uint8]]:
+    """The class indices of each image, as studies and predictions find them."""
+    return map(decide, predict_probabilities(network, images, batch_size=batch_size))
+
+
 @pytest.mark.parametrize("batch_size", [1, 2, 5])
 def test_predictions_come_back_in_order_and_at_each_size(batch_size: int) -> None:
     sizes = [(64, 64), (100, 80), (512, 512), (20, 30), (64, 65)]
     images = [np.full((1, 64, 64), 9.0 if i % 2 else -9.0, np.float32) for i in range(5)]
     stream = zip(images, map(resized, sizes), strict=True)
-    found = list(predict_indices(Threshold(), stream, batch_size=batch_size))
+    found = list(segmented(Threshold(), stream, batch_size=batch_size))
     assert [mask.shape for mask in found] == sizes
     assert [int(mask.min()) for mask in found] == [int(mask.max()) for mask in found] == [0, 1, 0, 1, 0]
 
@@ -54,7 +61,7 @@ def test_a_shape_survives_the_way_back(channels: int) -> None:
     logits = np.where(disc(64), 6.0, -6.0).astype(np.float32)[None]
     if channels == 3:
         logits = np.concatenate([-logits, np.full_like(logits, -20), logits])
-    (found,) = predict_indices(Threshold(), iter([(logits, resized((256, 256)))]), batch_size=4)
+    (found,) = segmented(Threshold(), iter([(logits, resized((256, 256)))]), batch_size=4)
     truth = disc(256) * (1 if channels == 1 else 2)
     assert (found == truth).mean() > 0.99
 
@@ -62,7 +69,7 @@ def test_a_shape_survives_the_way_back(channels: int) -> None:
 def test_what_was_cropped_away_is_background() -> None:
     logits = np.full((1, 8, 8), 9.0, np.float32)
     crop = GeometryRecord("frame", (20, 30), (8, 8), (5, 10))
-    (found,) = predict_indices(Threshold(), iter([(logits, (crop,))]), batch_size=1)
+    (found,) = segmented(Threshold(), iter([(logits, (crop,))]), batch_size=1)
     expected = np.zeros((20, 30), np.uint8)
     expected[5:13, 10:18] = 1
     np.testing.assert_array_equal(found, expected)
@@ -75,7 +82,7 @@ def test_probabilities_come_at_the_images_size_and_decide_the_mask(channels: int
     crop = GeometryRecord("frame", (90, 70), (64, 64), (10, 3))
     for geometry in (resized((101, 77)), resized((20, 30)), (crop,), ()):
         (found,) = predict_probabilities(Threshold(), iter([(logits, geometry)]), batch_size=1)
-        (indices,) = predict_indices(Threshold(), iter([(logits, geometry)]), batch_size=1)
+        (indices,) = segmented(Threshold(), iter([(logits, geometry)]), batch_size=1)
         assert found.dtype == np.float32
         assert found.shape == (channels, *(geometry[0].before if geometry else (64, 64)))
         assert 0 <= found.min() <= found.max() <= 1

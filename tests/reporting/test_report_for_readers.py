@@ -27,9 +27,6 @@ from unifocal.reporting.page import SCRIPTS
 
 __all__ = ["browser", "flat_page", "opened", "seeds_page", "small_page", "volume_page"]
 
-MAGENTA, GREEN, WHITE = (255, 0, 200), (0, 215, 80), (255, 255, 255)
-CASE, FIRST_LOSS = 0, 4
-
 
 @pytest.mark.parametrize("place", ["#metrics a.metric", "#ranking a.metric", "#viewer-scores a.metric"])
 def test_a_metrics_name_opens_its_definition(opened: Callable[..., Reader], flat_page: Written, place: str) -> None:

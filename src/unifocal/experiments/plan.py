@@ -9,7 +9,7 @@ import numpy as np
 
 from unifocal.config.schema import NetworkConfig, PreprocessingConfig
 from unifocal.data.check import CaseFacts
-from unifocal.models import PRESETS, NetworkSpec, strides_for
+from unifocal.models import PRESETS, NetworkSpec, strides_for, try_network
 from unifocal.preprocessing.pipeline import Pipeline
 from unifocal.problems import Problem, bad_input
 
@@ -155,8 +155,6 @@ _OF_UNET = ("width", "depth", "normalization", "dropout", "initialization", "dee
 
 def network_problems(spec: NetworkSpec, grid: Grid) -> list[Problem]:
     """What is wrong with a network: it cannot be built, or does not take such input."""
-    from unifocal.models import try_network
-
     try:
         fault = try_network(spec.build(), spec, grid.size)
     except ValueError as error:

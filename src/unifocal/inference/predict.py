@@ -58,13 +58,6 @@ def decide(probabilities: NDArray[np.floating[Any]]) -> NDArray[np.uint8]:
     return np.asarray(chosen, dtype=np.uint8)
 
 
-def predict_indices(
-    network: nn.Module, images: Iterable[PreparedImage], *, batch_size: int
-) -> Iterator[NDArray[np.uint8]]:
-    """Class indices (rows, columns) of each image: `decide` on `predict_probabilities`."""
-    return map(decide, predict_probabilities(network, images, batch_size=batch_size))
-
-
 def _batches(images: Iterable[PreparedImage], size: int) -> Iterator[list[PreparedImage]]:
     """Neighbours of one shape together, in order."""
     for _, alike in groupby(images, key=lambda pair: pair[0].shape):

@@ -11,17 +11,17 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from numpy.typing import NDArray
 
+from unifocal.metrics.probability import HISTOGRAM_BINS, ProbabilityHistogram
 from unifocal.problems import bad_input
 from unifocal.reporting.figure import GRID, MUTED, PAPER, label
 
 FILE = "probabilities.csv.gz"
 COLUMNS = ("loss", "seed", "case", "patient", "label", "bin", "elements", "positives", "probability_sum")
-BINS = 100
 RELIABILITY_BINS = 20
-HALF = BINS // 2
+HALF = HISTOGRAM_BINS // 2
 NOTHING = "no case to draw"
 RECALLS = np.linspace(0.0, 1.0, 101)
-THRESHOLDS = np.arange(BINS) / BINS
+THRESHOLDS = np.arange(HISTOGRAM_BINS) / HISTOGRAM_BINS
 
 Floats = NDArray[np.float64]
 
@@ -67,8 +67,8 @@ def read_probabilities(folder: Path, label: int) -> pd.DataFrame | None:
         names = {"loss": str, "case": str, "patient": str}
         table = pd.read_csv(path, dtype=names, keep_default_na=False, usecols=list(COLUMNS), compression="gzip")
         numbers = table[["label", "bin", "elements", "positives"]].astype("int64")
-        if not numbers["bin"].between(0, BINS - 1).all():
-            raise ValueError(f"a bin is not between 0 and {BINS - 1}")
+        if not numbers["bin"].between(0, HISTOGRAM_BINS - 1).all():
+            raise ValueError(f"a bin is not between 0 and {HISTOGRAM_BINS - 1}")
         table[numbers.columns] = numbers
         table["probability_sum"] = table["probability_sum"].astype("float64")
     except (ValueError, OSError, EOFError) as error:
@@ -85,14 +85,16 @@ def curves_of(table: pd.DataFrame) -> LossCurves | None:
         table: `seed, case, patient, bin, elements, positives, probability_sum` of one loss and label.
     """
     groups, keys = pd.factorize(pd.MultiIndex.from_frame(table[["patient", "case", "seed"]]))
-    places = groups * BINS + table["bin"].to_numpy()
+    places = groups * HISTOGRAM_BINS + table["bin"].to_numpy()
     counts: Floats = np.stack(
         [
-            np.bincount(places, weights=table[name], minlength=len(keys) * BINS).reshape(-1, BINS)
+            np.bincount(places, weights=table[name], minlength=len(keys) * HISTOGRAM_BINS).reshape(-1, HISTOGRAM_BINS)
             for name in ("elements", "positives")
         ]
     )
-    sums = np.asarray(np.bincount(table["bin"], weights=table["probability_sum"], minlength=BINS), dtype=np.float64)
+    sums = np.asarray(
+        np.bincount(table["bin"], weights=table["probability_sum"], minlength=HISTOGRAM_BINS), dtype=np.float64
+    )
     held = counts[1].sum(axis=1) > 0
     if not held.any():
         return None
@@ -101,14 +103,14 @@ def curves_of(table: pd.DataFrame) -> LossCurves | None:
     truth = found[:, :1]
     index = pd.MultiIndex.from_tuples([key for key, holds in zip(keys, held, strict=True) if holds])
     dice = _by_patient(2 * found / (predicted + truth), index)
-    all_predicted, all_found = predicted.sum(axis=0), found.sum(axis=0)
-    with np.errstate(invalid="ignore"):
-        pooled = np.column_stack([all_found / all_found[0], all_found / all_predicted])
+    elements, positives = counts[:, held].sum(axis=1).astype(np.int64)
+    together = ProbabilityHistogram(elements, positives, sums).threshold_curve()
+    pooled = np.column_stack([together.recall, together.precision])
     return LossCurves(
         n_cases=int(index.get_level_values(1).nunique()),
         n_patients=len(dice),
         precision=_by_patient(_precision_at_recalls(predicted, found, truth), index).mean(axis=0),
-        pooled=pooled[all_predicted > 0],
+        pooled=pooled[np.isfinite(together.precision)],
         pooled_half=(float(pooled[HALF, 0]), float(pooled[HALF, 1])),
         dice=dice.mean(axis=0),
         dice_quartiles=np.percentile(dice, [25, 75], axis=0),
@@ -137,9 +139,9 @@ def _rebinned(values: Floats) -> Floats:
 
 
 def _reliability(counts: Floats, sums: Floats) -> Floats:
-    elements, positives = _rebinned(counts[0]), _rebinned(counts[1])
-    held = elements > 0
-    return np.column_stack([_rebinned(sums)[held] / elements[held], positives[held] / elements[held]])
+    elements, positives = (_rebinned(each).astype(np.int64) for each in counts)
+    points = ProbabilityHistogram(elements, positives, _rebinned(sums)).reliability()
+    return np.column_stack([points.probability, points.positives])
 
 
 def draw_curves(axes: Axes, curves: Mapping[str, LossCurves], loss: str, colour: str, note: str) -> None:
