@@ -55,6 +55,7 @@ def _set(settings: dict[str, Any], path: str, value: Any) -> None:
         ("config.training.monitor", "dice", "best validation dice"),
         ("config.training.augmentation", "none", "No augmentation was used"),
         ("config.training.plateau_patience", 13, "after 13 epochs"),
+        ("config.training.schedule", "polynomial", "fell after every epoch"),
         ("preprocessing.steps", [{"resize": {"size": [512, 800]}}], "512 × 800 pixels (rows × columns)"),
         ("preprocessing.steps", [{"unit": {}}], "range 0 to 1"),
         ("preprocessing.steps", [{"skull_strip": {"method": "source_a"}}], "Otsu"),

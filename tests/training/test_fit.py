@@ -151,6 +151,17 @@ def test_every_loss_sees_the_same_batches(samples: Samples, tmp_path: Path) -> N
     assert not torch.equal(seen["bce"][0], seen["bce"][2])
 
 
+def test_a_polynomial_schedule_lowers_the_rate_after_every_epoch(samples: Samples, tmp_path: Path) -> None:
+    settings = {"epochs": 4, "learning_rate": 0.01, "schedule": "polynomial", "stop_patience": 99}
+    undisturbed = run(samples, tmp_path / "a", **settings)
+    assert history(tmp_path / "a")["learning_rate"].tolist() == pytest.approx(
+        [0.01, 0.01 * 0.75**0.9, 0.01 * 0.5**0.9, 0.01 * 0.25**0.9]
+    )
+    with pytest.raises(Killed):
+        run(samples, tmp_path / "b", kill_after=1, **settings)
+    assert same(undisturbed, run(samples, tmp_path / "b", **settings))
+
+
 def test_a_plateau_lowers_the_rate_and_then_stops(samples: Samples, tmp_path: Path) -> None:
     # A rate of almost nothing: only rounding can improve the first epoch.
     result = run(

@@ -141,6 +141,7 @@ class TrainingConfig(Section):
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
     momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
     monitor: Literal["loss", "dice"] = "loss"
+    schedule: Literal["plateau", "polynomial"] = "plateau"
     plateau_patience: Positive = 10
     plateau_factor: Share = 0.1
     stop_patience: Positive = 20

@@ -27,6 +27,7 @@ from unifocal.experiments.inputs import (
     refuse_other_label,
     refuse_unusable_losses,
 )
+from unifocal.experiments.plan import training_for
 from unifocal.experiments.pool import execute_all
 from unifocal.experiments.prepare import Prepared
 from unifocal.experiments.probabilities import join_probabilities
@@ -59,6 +60,7 @@ def compare(config: StudyConfig, *, command: str, reporter: Reporter) -> StudyOu
         config, out=config.out, minimum_patients=patients_needed(config.split), problems=problems, reporter=reporter
     )
     refuse_unusable_losses(config.losses, checked)
+    config = config.model_copy(update={"training": training_for(config.training, checked.facts[0].ndim)})
     refuse_other_label(config.label, checked)
     folds = make_folds_of(config.split, checked)
     identity = identity_of(config, checked, folds)

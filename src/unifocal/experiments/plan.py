@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from unifocal.config.schema import NetworkConfig, PreprocessingConfig
+from unifocal.config.schema import NetworkConfig, PreprocessingConfig, TrainingConfig
 from unifocal.data.check import CaseFacts
 from unifocal.models import PRESETS, NetworkSpec, strides_for, try_network
 from unifocal.preprocessing.pipeline import Pipeline
@@ -16,6 +16,8 @@ from unifocal.problems import Problem, bad_input
 IMAGE_SIZE = (128, 128)
 LARGEST_PATCH = 96**3
 """Elements of the largest patch that is chosen by itself: source B's for BraTS20."""
+VOLUMES: Mapping[str, Any] = {"epochs": 30, "batch_size": 2, "schedule": "polynomial"}
+"""How training on volumes differs from training on images, where nothing else is asked for: see docs/decisions/0010."""
 _SIZING = ("resize", "pad")
 _SAME = 0.01
 
@@ -112,6 +114,21 @@ def automatic_patch(facts: Sequence[CaseFacts], spacing_mm: Sequence[float] | No
     while math.prod(patch) > LARGEST_PATCH:
         patch[patch.index(max(patch))] -= 8
     return tuple(patch)
+
+
+def training_for(settings: TrainingConfig, dimensions: int) -> TrainingConfig:
+    """The training's settings, with what suits volumes where they are volumes and nothing else was asked for.
+
+    Args:
+        settings: What was asked for.
+        dimensions: 2 for images, 3 for volumes.
+    """
+    if dimensions == 2:
+        return settings
+    given = set(settings.model_fields_set)
+    if given & {"plateau_patience", "plateau_factor"}:
+        given.add("schedule")
+    return settings.model_copy(update={key: value for key, value in VOLUMES.items() if key not in given})
 
 
 def network_spec(settings: NetworkConfig, channels: int, outputs: int, grid: Grid) -> NetworkSpec:

@@ -16,6 +16,7 @@ from unifocal.experiments.inputs import (
     prepare_all,
     refuse_unusable_losses,
 )
+from unifocal.experiments.plan import training_for
 from unifocal.experiments.progress import Reporter
 from unifocal.experiments.record import bundle_details
 from unifocal.experiments.run import build_network, prepare_worker, samples_for
@@ -53,6 +54,7 @@ def train(config: TrainConfig, *, command: str, reporter: Reporter) -> TrainOutc
     problems = loss_problems((config.loss,))
     checked = load_data(config, out=config.out, minimum_patients=2, problems=problems, reporter=reporter)
     refuse_unusable_losses((config.loss,), checked)
+    config = config.model_copy(update={"training": training_for(config.training, checked.facts[0].ndim)})
     cases = checked.dataset.cases
     random = np.random.default_rng(derive_seed(config.seed, "validation"))
     kept, apart = split_off(people_in(checked), share=config.validation_share, random=random)

@@ -7,6 +7,8 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor, nn
 
+from unifocal.models.instance_norm import InstanceNorm2d, InstanceNorm3d
+
 Normalization = Literal["none", "batch", "instance", "group"]
 Initialization = Literal["he", "xavier"]
 
@@ -15,7 +17,7 @@ _TRANSPOSED: dict[int, type[nn.Module]] = {2: nn.ConvTranspose2d, 3: nn.ConvTran
 _POOL: dict[int, type[nn.Module]] = {2: nn.MaxPool2d, 3: nn.MaxPool3d}
 
 _BATCH: dict[int, type[nn.Module]] = {2: nn.BatchNorm2d, 3: nn.BatchNorm3d}
-_INSTANCE: dict[int, type[nn.Module]] = {2: nn.InstanceNorm2d, 3: nn.InstanceNorm3d}
+_INSTANCE: dict[int, type[nn.Module]] = {2: InstanceNorm2d, 3: InstanceNorm3d}
 
 # Keras' he_normal draws from a normal cut at two standard deviations and widens it to keep the variance.
 _CUT_NORMAL_STD = 0.87962566103423978

@@ -171,6 +171,7 @@ def _training(study: StudyView) -> str:
         return ""
     optimizer = training.get("optimizer")
     monitor = training.get("monitor", "loss")
+    schedule = training.get("schedule", "plateau")
     factor, plateau, stop = (training.get(key) for key in ("plateau_factor", "plateau_patience", "stop_patience"))
     seeds = sorted(study.scores["seed"].unique())
     words = ", ".join(
@@ -188,7 +189,10 @@ def _training(study: StudyView) -> str:
     return _sentences(
         [
             f"{words[:1].upper()}{words[1:]}." if words else None,
-            factor is not None
+            schedule == "polynomial"
+            and "The learning rate fell after every epoch, with the power 0.9 of the share of epochs that were left.",
+            schedule != "polynomial"
+            and factor is not None
             and plateau is not None
             and f"The learning rate was multiplied by {factor:g} after {count(int(plateau), 'epoch')} without a better "
             f"validation {monitor}.",

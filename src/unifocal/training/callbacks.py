@@ -15,6 +15,8 @@ from torch import Tensor
 from unifocal.training.module import SegmentationModule
 from unifocal.training.seeds import derive_seed
 
+_POWER = 0.9
+
 
 @dataclass(frozen=True)
 class EpochRecord:
@@ -48,6 +50,9 @@ class Keeper(Checkpoint):
     Args:
         folder: Where `state.ckpt` and `history.csv` go.
         monitor: `loss` (lower is better) or `dice` (higher is better), on the validation part.
+        schedule: `plateau` lowers the learning rate where the monitored value stays; `polynomial` after every epoch,
+            to (1 - epochs done / epochs) ** 0.9 of the first (Isensee et al. 2021).
+        epochs: How many there will be at most.
         plateau_patience: Epochs without a better value until the learning rate is lowered.
         plateau_factor: What it is multiplied with.
         stop_patience: Epochs without a better value until training stops.
@@ -59,6 +64,8 @@ class Keeper(Checkpoint):
         folder: Path,
         *,
         monitor: str,
+        schedule: str,
+        epochs: int,
         plateau_patience: int,
         plateau_factor: float,
         stop_patience: int,
@@ -66,6 +73,8 @@ class Keeper(Checkpoint):
     ) -> None:
         self.folder = folder
         self.monitor = monitor
+        self.schedule = schedule
+        self.epochs = epochs
         self.plateau_patience = plateau_patience
         self.plateau_factor = plateau_factor
         self.stop_patience = stop_patience
@@ -122,13 +131,19 @@ class Keeper(Checkpoint):
 
     def _lower_or_stop(self, epoch: int, trainer: Trainer) -> None:
         waited = epoch - max(self.best_epoch, self.last_lowered)
-        if waited >= self.plateau_patience:
+        if self.schedule == "polynomial":
+            left = [max(0.0, 1 - done / self.epochs) ** _POWER for done in (epoch, epoch + 1)]
+            self._multiply_rate(trainer, left[1] / left[0] if left[0] else 0.0)
+        elif waited >= self.plateau_patience:
             self.last_lowered = epoch
-            for group in trainer.optimizers[0].param_groups:
-                group["lr"] *= self.plateau_factor
+            self._multiply_rate(trainer, self.plateau_factor)
         if epoch - self.best_epoch >= self.stop_patience:
             self.stopped = True
             trainer.should_stop = True
+
+    def _multiply_rate(self, trainer: Trainer, factor: float) -> None:
+        for group in trainer.optimizers[0].param_groups:
+            group["lr"] *= factor
 
     def _save(self, trainer: Trainer) -> None:
         partial = self.state_file.with_suffix(".partial")

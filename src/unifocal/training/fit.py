@@ -78,6 +78,8 @@ def fit(
     keeper = Keeper(
         folder,
         monitor=settings.monitor,
+        schedule=settings.schedule,
+        epochs=settings.epochs,
         plateau_patience=settings.plateau_patience,
         plateau_factor=settings.plateau_factor,
         stop_patience=settings.stop_patience,
