@@ -78,7 +78,7 @@ def test_every_mistake_is_told_at_once(tmp_path: Path) -> None:
     file = tmp_path / "c.yaml"
     file.write_text("trainning: {epochs: 1}\ntraining: {epoch: 3, batch_size: 0}\nsplit: {folds: 1}\n")
     found = problems(config=file, settings=("nonsense", "seeds=[]"), losses="bce,focal(3)")
-    assert "Did you mean training?" in found["trainning"]
+    assert "Did you mean training" in found["trainning"]
     assert "Did you mean epochs?" in found["training.epoch"]
     assert "greater than or equal to 1" in found["training.batch_size"]
     assert "split.folds" in found

@@ -4,8 +4,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
+from unifocal.config.sections import ComputeConfig, Section, TuningConfig
 from unifocal.config.values import (
     all_different,
     parse_folders,
@@ -37,12 +38,6 @@ Resamples = Annotated[int, Field(ge=100)]
 Folders = Annotated[dict[str, Path], BeforeValidator(parse_folders)]
 Labels = Annotated[tuple[Annotated[int, Field(ge=1)], ...] | None, BeforeValidator(parse_numbers)]
 Regions = Annotated[dict[str, tuple[Annotated[int, Field(ge=1)], ...]], BeforeValidator(parse_regions)]
-
-
-class Section(BaseModel):
-    """A part of the configuration: unknown keys are refused, values never change after reading."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class DataConfig(Section):
@@ -201,6 +196,7 @@ class ModelConfig(Section):
     network: NetworkConfig = NetworkConfig()
     training: TrainingConfig = TrainingConfig()
     inference: InferenceConfig = InferenceConfig()
+    compute: ComputeConfig = ComputeConfig()
 
 
 class StudyConfig(ModelConfig):
@@ -218,6 +214,9 @@ class StudyConfig(ModelConfig):
     label: int | None = None
     margin: Margin | None = None
     resamples: Resamples = 10_000
+    tuning: TuningConfig | None = None
+    race: bool = False
+    race_error: Share = 0.05
     out: Path
     jobs: Annotated[int, Field(ge=0)] = 0
 
@@ -235,6 +234,27 @@ class TrainConfig(ModelConfig):
     validation_share: Share = 0.2
     seed: Annotated[int, Field(ge=0)] = 0
     out: Path
+
+
+class TuneConfig(ModelConfig):
+    """`unifocal tune`: the best settings for one loss, by the mean over inner folds.
+
+    With `test_fold`, the patients that this fold of `split` tests take no part.
+    """
+
+    loss: Annotated[LossConfig, BeforeValidator(parse_one_loss)] = LossConfig(name="unified_focal")
+    tuning: TuningConfig = TuningConfig()
+    split: SplitConfig = SplitConfig()
+    test_fold: Annotated[int, Field(ge=0)] | None = None
+    seed: Annotated[int, Field(ge=0)] = 0
+    out: Path
+    jobs: Annotated[int, Field(ge=0)] = 0
+
+
+class StatusConfig(Section):
+    """`unifocal status`: how far a study is."""
+
+    study: Path
 
 
 class PredictConfig(Section):

@@ -109,6 +109,42 @@ def parse_folders(value: Any) -> Any:
     return named
 
 
+def parse_searched(value: Any) -> Any:
+    """Settings to search: `gamma`, `gamma=0.1:0.9`, `gamma=0.1:0.9:0.1`, `augmentation=none|standard`; with commas.
+
+    Raises:
+        ValueError: If a text is not so written.
+    """
+    if isinstance(value, str):
+        value = split_outside_parentheses(value)
+    if isinstance(value, dict) or not isinstance(value, list | tuple):
+        value = [value]
+    return [_parse_searched(item) if isinstance(item, str) else item for item in value]
+
+
+def _parse_searched(text: str) -> dict[str, Any]:
+    name, equals, said = (part.strip() for part in text.partition("="))
+    if not name or (equals and not said):
+        message = f"{text!r} is nothing to search; write gamma, gamma=0.1:0.9, gamma=0.1:0.9:0.1 or gamma=0.1|0.5"
+        raise ValueError(message)
+    if not equals:
+        return {"name": name}
+    if ":" not in said:
+        return {"name": name, "choices": [_literal(part.strip()) for part in said.split("|")]}
+    try:
+        numbers = [float(part) for part in said.split(":")]
+    except ValueError:
+        numbers = []
+    if len(numbers) not in (2, 3):
+        message = f"{said!r} is no range; write low:high or low:high:step"
+        raise ValueError(message)
+    low, high = numbers[:2]
+    if not low < high:
+        message = f"in {text!r} the first number must be below the second"
+        raise ValueError(message)
+    return {"name": name, "low": low, "high": high, "step": numbers[2] if len(numbers) == 3 else None}
+
+
 def all_different(values: tuple[int, ...]) -> tuple[int, ...]:
     """Refuse repeated numbers.
 
