@@ -24,7 +24,8 @@ from unifocal.config.schema import PreprocessingConfig
 from unifocal.data.check import check_data, sound
 from unifocal.data.coding import MaskCoding
 from unifocal.data.datasets import Request, open_dataset
-from unifocal.experiments.prepare import Prepared, pipeline_of, prepare
+from unifocal.experiments.plan import Grid, image_pipeline
+from unifocal.experiments.prepare import Prepared, prepare
 from unifocal.experiments.recipe import Recipe
 from unifocal.preprocessing.cache import Cache, PreparedCase
 from unifocal.preprocessing.pipeline import Pipeline
@@ -51,7 +52,7 @@ def feeding(data: Path, rounds: int) -> str:
     """Whole 128x128 samples of `brain_t1ce`, as training takes them, on one core."""
     with tempfile.TemporaryDirectory() as folder:
         prepared = _prepared(data / "brain_t1ce", Path(folder) / "ours")
-        samples, count = prepared.samples(), len(prepared.cases)
+        samples, count = prepared.samples(foreground_share=0, per_case=1), len(prepared.cases)
         items = [{"image": image, "label": label} for image, label in map(prepared.arrays, range(count))]
         peer = PersistentDataset(items, transform=lambda item: item, cache_dir=Path(folder) / "monai")
         contenders: dict[str, Callable[[int], object]] = {
@@ -148,10 +149,13 @@ def _write_small_cases(folder: Path, count: int) -> None:
 
 def _prepared(folder: Path, cache_folder: Path, size: tuple[int, int] = (128, 128)) -> Prepared:
     checked = sound(check_data(open_dataset(Request(folder=folder))))
-    cache, pipeline = Cache(cache_folder, 10 * GB), pipeline_of(PreprocessingConfig(size=size), checked.channels)
+    cache = Cache(cache_folder, 10 * GB)
+    pipeline = image_pipeline(PreprocessingConfig(size=size), checked.channels, size)
     recipes = [Recipe(case, pipeline, checked.labels, checked.coding) for case in checked.dataset.cases]
     shape, keys = prepare(recipes, cache, advance=lambda: None)
-    return Prepared(cache, checked.dataset.cases, keys, pipeline, shape, checked.labels, checked.coding)
+    return Prepared(
+        cache, checked.dataset.cases, keys, pipeline, Grid(shape[1:]), shape[0], checked.labels, checked.coding
+    )
 
 
 def _patch(cache: Cache, key: str, made: PreparedCase, place: tuple[slice, ...]) -> None:
