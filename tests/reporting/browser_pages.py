@@ -12,6 +12,7 @@ from evaluation_study import Evaluation, write_evaluation
 from many_cases import write_many_cases
 from playwright.sync_api import Browser, Error, Page, sync_playwright
 from synthetic_study import Recipe, Study, write_study
+from turned_volumes import Turned, write_turned
 
 from unifocal.reporting.drawings import case_panels
 from unifocal.reporting.page import render
@@ -47,6 +48,14 @@ class WrittenVolumes:
 
     page: Path
     evaluation: Evaluation
+
+
+@dataclass(frozen=True)
+class WrittenTurned:
+    """A page and the volumes that it shows."""
+
+    page: Path
+    turned: Turned
 
 
 @dataclass(frozen=True)
@@ -96,6 +105,13 @@ def volume_page(tmp_path_factory: pytest.TempPathFactory) -> WrittenVolumes:
     """Volumes, two methods, two labels."""
     evaluation = write_evaluation(tmp_path_factory.mktemp("volumes"), patients=4)
     return WrittenVolumes(_write(evaluation.folder, evaluation.analysis), evaluation)
+
+
+@pytest.fixture(scope="session")
+def planes_page(tmp_path_factory: pytest.TempPathFactory) -> WrittenTurned:
+    """Two equal volumes without symmetry, stored towards the patient's left, back and head."""
+    turned = write_turned(tmp_path_factory.mktemp("planes"), "LPS", cases=2)
+    return WrittenTurned(_write(turned.folder, turned.analysis), turned)
 
 
 @pytest.fixture(scope="session")
@@ -164,17 +180,18 @@ class Reader:
         self.page.locator(selector).evaluate(script, value)
         self.settle()
 
-    def pixel(self, what: str | int, row: float, column: float) -> tuple[int, int, int]:
+    def pixel(self, what: str | int, row: float, column: float, plane: int | None = None) -> tuple[int, int, int]:
         """The colour of the middle of a pixel of the masks, on the canvas of a loss, in the view of the whole image."""
-        script = """([what, row, column]) => {
-            const canvas = document.querySelector(`#stage canvas[data-what="${what}"]`);
+        script = """([what, row, column, plane]) => {
+            const wanted = plane === null ? "" : `[data-plane="${plane}"]`;
+            const canvas = document.querySelector(`#stage canvas[data-what="${what}"]${wanted}`);
             const [rows, columns] = window.viewerSize;
             const [x, y] = [((column + 0.5) / columns) * canvas.width, ((row + 0.5) / rows) * canvas.height];
             const probe = document.createElement('canvas').getContext('2d', {willReadFrequently: true});
             probe.drawImage(canvas, -Math.floor(x), -Math.floor(y));
             return [...probe.getImageData(0, 0, 1, 1).data].slice(0, 3);
         }"""
-        red, green, blue = self.page.evaluate(script, [str(what), float(row), float(column)])
+        red, green, blue = self.page.evaluate(script, [str(what), float(row), float(column), plane])
         return red, green, blue
 
     def know_size(self, rows: int, columns: int) -> None:

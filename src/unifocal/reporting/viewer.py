@@ -1,7 +1,7 @@
 """What the page's viewer works on: every score, and as many cases with pictures as fit."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -11,22 +11,24 @@ from unifocal.metrics import METRICS
 from unifocal.reporting.figure import colours
 from unifocal.reporting.study import StudyView
 from unifocal.reporting.tables import labels_of
-from unifocal.reporting.viewer_case import Detail, encode_case, load_case, overlap
+from unifocal.reporting.viewer_case import LoadedCase, load_case
+from unifocal.reporting.viewer_encode import Detail, encode_case, pixels_of
 from unifocal.reporting.viewer_scores import score_sheets
+from unifocal.reporting.viewer_stack import overlap
 from unifocal.statistics.result import Analysis
 
 PAGE_LIMIT = 24_000_000
 CASES_LIMIT = 18_000_000
 FAIR_SHARE = 48_000
 LADDER = (
-    Detail(side=512, quality=82, slices=32, every_seed=True),
-    Detail(side=448, quality=75, slices=24, every_seed=False),
-    Detail(side=352, quality=70, slices=16, every_seed=False),
-    Detail(side=256, quality=60, slices=8, every_seed=False),
+    Detail(side=512, quality=82, slices=32, others=24, every_seed=True),
+    Detail(side=448, quality=75, slices=24, others=16, every_seed=False),
+    Detail(side=352, quality=70, slices=16, others=10, every_seed=False),
+    Detail(side=256, quality=60, slices=8, others=6, every_seed=False),
 )
+# No picture of a scan compresses to less, nor to less than half at a lower quality: spares trying what cannot fit.
+LEAST_PER_PIXEL, LEAST_KEPT = 0.02, 0.5
 DOES_NOT_FIT = "The page would become too large; this case did not fit"
-# No picture of a scan compresses to less; spares trying what cannot fit.
-LEAST_BYTES_PER_PIXEL = 0.02
 
 
 @dataclass(frozen=True)
@@ -61,50 +63,80 @@ def gather(study: StudyView, analysis: Analysis, room: int) -> ViewerData:
     files = {number: _files(study, row) for number, row in enumerate(study.cases.to_dict("records"))}
     index = _index(study, analysis, labels) | {"order": order}
     nothing = index | {"embedded": [], "refused": dict.fromkeys(order, DOES_NOT_FIT), "files": files}
-    embedded: list[tuple[int, str]] = []
-    refused: dict[int, str] = {}
-    for number, text, trouble in _encoded(study, labels, order, min(room - len(_as_json(nothing)), CASES_LIMIT)):
-        if trouble:
-            refused[number] = trouble
-        else:
-            embedded.append((number, text))
+    embedded, refused = _encoded(study, labels, order, min(room - len(_as_json(nothing)), CASES_LIMIT))
     known = index | {
-        "embedded": [number for number, _ in embedded],
+        "embedded": list(embedded),
         "refused": refused,
         "files": {number: files[number] for number in refused},
     }
-    return ViewerData(_as_json(known), tuple(embedded))
+    return ViewerData(_as_json(known), tuple(embedded.items()))
 
 
 def _encoded(
     study: StudyView, labels: Sequence[int], order: Sequence[int], room: int
-) -> Iterator[tuple[int, str, str]]:
-    """Each case's number with its text, or with why there is none."""
+) -> tuple[dict[int, str], dict[int, str]]:
+    """The texts of cases by their numbers, and why others have none; both in the order given."""
     rows = study.cases.to_dict("records")
     seeds = [] if study.kind == "evaluation" else sorted({run.seed for run in study.runs})
+    embedded: dict[int, str] = {}
+    refused: dict[int, str] = {}
+    waiting: dict[int, str] = {}
+    fair = room // max(len(order), 1)
     smallest = 1
     for position, number in enumerate(order):
         if room < smallest:
-            yield number, "", DOES_NOT_FIT
+            refused[number] = DOES_NOT_FIT
             continue
         loaded = load_case(study, {str(key): value for key, value in rows[number].items()}, labels, seeds)
         if isinstance(loaded, str):
-            yield number, "", loaded
+            refused[number] = loaded
             continue
-        share = max(room // (len(order) - position), FAIR_SHARE)
-        for detail in LADDER:
-            slices = min(detail.slices, int(loaded.truth.held.sum()))
-            if slices * detail.side**2 * LEAST_BYTES_PER_PIXEL > share and detail is not LADDER[-1]:
-                continue
-            text = _as_json(encode_case(loaded, detail, labels))
-            if len(text) <= share:
-                break
+        share = room // (len(order) - position)
+        # Once a case waits for its planes, a better one may not take them from what others left over.
+        text, larger = _fitted(loaded, labels, share, min(fair, share) if waiting else share)
         if len(text) > room:
             smallest = max(smallest, len(text) // 4)
-            yield number, "", DOES_NOT_FIT
+            refused[number] = DOES_NOT_FIT
             continue
         room -= len(text)
-        yield number, text, ""
+        embedded[number] = text
+        if larger:
+            waiting[number] = larger
+    for number, text in waiting.items():
+        more = len(text) - len(embedded[number])
+        if more <= room:
+            room -= more
+            embedded[number] = text
+    return embedded, refused
+
+
+def _fitted(loaded: LoadedCase, labels: Sequence[int], share: int, planes_share: int) -> tuple[str, str]:
+    """A case in the most detail that fits, or in the least.
+
+    Args:
+        loaded: The case.
+        labels: Its labels.
+        share: Its part of the room. A volume with three planes keeps to it, so that no case makes way for planes.
+        planes_share: What it may take with all three.
+
+    Returns:
+        Its text; and where that has one plane of several, the smallest text tried with all, else nothing.
+    """
+    has_planes = len(loaded.views) > 1
+    plain = [replace(detail, others=0) for detail in LADDER]
+    text, larger, per_pixel = "", "", LEAST_PER_PIXEL if loaded.base is not None else 0.0
+    for detail in [*LADDER, *plain] if has_planes else plain:
+        most = planes_share if detail.others else share if has_planes else max(share, FAIR_SHARE)
+        pixels = pixels_of(loaded, detail)
+        if detail is not plain[-1] and pixels * per_pixel > most:
+            continue
+        text = _as_json(encode_case(loaded, detail, labels))
+        if len(text) <= most:
+            return text, "" if detail.others else larger
+        larger = text if detail.others else larger
+        if not detail.every_seed or len(loaded.seeds) < 2:
+            per_pixel = len(text) / pixels * LEAST_KEPT
+    return text, larger
 
 
 def worst_first(study: StudyView, analysis: Analysis) -> list[int]:

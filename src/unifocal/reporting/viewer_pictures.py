@@ -3,6 +3,7 @@
 import base64
 import io
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,42 +15,90 @@ from unifocal.reporting.viewer_masks import Bytes
 from unifocal.reporting.viewer_slices import Plane
 
 
-def draw_pictures(
-    base: Scan | None, plane: Plane, chosen: Sequence[int], lesion: NDArray[np.bool_], detail: tuple[int, int]
-) -> tuple[list[str | None], dict[str, Any]]:
-    """A picture of each chosen slice as a data link, and what its grey values stand for.
+@dataclass(frozen=True)
+class Greys:
+    """What the 256 grey values of a case's pictures stand for, the same in every plane.
+
+    Attributes:
+        lowest: The image's value that becomes 0; None where pictures have colours or there are none.
+        highest: The one that becomes 255.
+        window: The grey values shown black and white at first.
+        is_colour: Whether the image has red, green and blue.
+    """
+
+    lowest: float | None = None
+    highest: float | None = None
+    window: tuple[int, int] = (0, 255)
+    is_colour: bool = False
+
+    @property
+    def known(self) -> dict[str, Any]:
+        """As the page holds it."""
+        range_ = None if self.lowest is None or self.highest is None else [_short(self.lowest), _short(self.highest)]
+        return {"colour": self.is_colour, "range": range_, "window": list(self.window)}
+
+
+def slices_of(base: Scan, plane: Plane, chosen: Sequence[int]) -> NDArray[Any]:
+    """(slices, rows, columns) of an image's first channel."""
+    return np.asarray(np.nan_to_num(plane.stack(base.array[0])[list(chosen)]))
+
+
+def greys_of(base: Scan | None, slices: NDArray[Any], lesion: NDArray[Any]) -> Greys:
+    """What grey values stand for: percentiles of everything, and all of the lesion.
 
     Args:
         base: The image; None where there is none.
+        slices: (slices, rows, columns), those of the plane shown first.
+        lesion: Values where the truth is, on all slices shown; one too small to move percentiles must not end up
+            beyond them.
+    """
+    if base is None or _has_colours(base):
+        return Greys(is_colour=base is not None)
+    lowest, low, high, highest = np.percentile(slices, [0.1, 0.5, 99.5, 99.9]).tolist()
+    if lesion.size:
+        least, few, most, greatest = np.percentile(lesion, [0, 2, 98, 100]).tolist()
+        lowest, low, high, highest = min(lowest, least), min(low, few), max(high, most), max(highest, greatest)
+    span = max(highest - lowest, 1e-6)
+    window = (max(0, round(255 * (low - lowest) / span)), min(255, round(255 * (high - lowest) / span)))
+    return Greys(lowest, highest, window if high > low else (0, 255))
+
+
+def draw_pictures(
+    base: Scan | None, plane: Plane, chosen: Sequence[int], greys: Greys, detail: tuple[int, int]
+) -> list[str | None]:
+    """A picture of each chosen slice as a data link; None where there is no image.
+
+    Args:
+        base: The image.
         plane: How slices are taken.
         chosen: Their numbers.
-        lesion: (slices, rows, columns), of the chosen slices: where the truth is; its grey values are kept.
+        greys: What its grey values stand for.
         detail: The longest side in pixels, and the quality of the compression.
     """
     if base is None:
-        return [None] * len(chosen), {"colour": False, "range": None, "window": [0, 255]}
-    channels = base.array
-    if channels.shape[0] == 3 and channels.ndim == 3:
-        scaled, _ = _stretched(np.nan_to_num(channels), 0.0, _white(channels))
-        return [_picture(np.moveaxis(scaled, 0, -1), detail)], {"colour": True, "range": None, "window": [0, 255]}
-    slices = np.nan_to_num(plane.stack(channels[0])[list(chosen)])
-    lowest, low, high, highest = _grey_range(slices, lesion)
-    scaled, span = _stretched(slices, lowest, highest)
-    window = [max(0, round(255 * (low - lowest) / span)), min(255, round(255 * (high - lowest) / span))]
-    known = {"colour": False, "range": [_short(lowest), _short(highest)], "window": window if high > low else [0, 255]}
-    return [_picture(part, detail) for part in scaled], known
+        return [None] * len(chosen)
+    if greys.lowest is None or greys.highest is None:
+        scaled = _stretched(np.nan_to_num(base.array), 0.0, _white(base.array))
+        return [_picture(np.moveaxis(scaled, 0, -1), plane.aspect, detail)]
+    scaled = _stretched(slices_of(base, plane, chosen), greys.lowest, greys.highest)
+    return [_picture(part, plane.aspect, detail) for part in scaled]
 
 
-def _grey_range(slices: NDArray[Any], lesion: NDArray[np.bool_]) -> tuple[float, float, float, float]:
-    """The lowest grey value kept, those shown black and white at first, and the highest kept.
+def picture_size(size: tuple[int, ...], aspect: float, side: int) -> tuple[int, int]:
+    """(rows, columns) that a picture is drawn with: as many as there are, or as fit into square pixels.
 
-    Percentiles of everything; a lesion too small to move them must not end up beyond them.
+    Args:
+        size: (rows, columns) of the slice.
+        aspect: A pixel's height over its width.
+        side: How many square pixels its longest side may have.
     """
-    lowest, low, high, highest = np.percentile(slices, [0.1, 0.5, 99.5, 99.9]).tolist()
-    if lesion.any():
-        least, few, most, greatest = np.percentile(slices[lesion], [0, 2, 98, 100]).tolist()
-        lowest, low, high, highest = min(lowest, least), min(low, few), max(high, most), max(highest, greatest)
-    return lowest, low, high, highest
+    rows, columns = size
+    scale = side / max(rows * aspect, columns)
+    return max(1, round(rows * min(1.0, scale * aspect))), max(1, round(columns * min(1.0, scale)))
+
+
+def _has_colours(base: Scan) -> bool:
+    return base.array.shape[0] == 3 and base.array.ndim == 3
 
 
 def _white(channels: NDArray[Any]) -> float:
@@ -57,22 +106,21 @@ def _white(channels: NDArray[Any]) -> float:
     return 255.0 if 1.0 < highest <= 255.0 else max(highest, 1e-6)
 
 
-def _stretched(values: NDArray[Any], low: float, high: float) -> tuple[Bytes, float]:
-    span = max(high - low, 1e-6)
-    return np.clip((values - low) * (255.0 / span), 0, 255).round().astype(np.uint8), span
+def _stretched(values: NDArray[Any], low: float, high: float) -> Bytes:
+    scale = 255.0 / max(high - low, 1e-6)
+    return np.clip((values - low) * scale, 0, 255).round().astype(np.uint8)
 
 
 def _short(value: float) -> float:
     return float(f"{value:.4g}")
 
 
-def _picture(pixels: Bytes, detail: tuple[int, int]) -> str:
+def _picture(pixels: Bytes, aspect: float, detail: tuple[int, int]) -> str:
     """A data link to a small copy of a picture."""
-    picture = Image.fromarray(np.ascontiguousarray(pixels))
     side, quality = detail
-    scale = side / max(picture.size)
-    if scale < 1:
-        width, height = (max(1, round(length * scale)) for length in picture.size)
+    picture = Image.fromarray(np.ascontiguousarray(pixels))
+    height, width = picture_size(pixels.shape[:2], aspect, side)
+    if (width, height) != picture.size:
         picture = picture.resize((width, height), Image.Resampling.BICUBIC)
     return encode_picture(picture, quality)
 

@@ -31,13 +31,33 @@ class Plane:
         return turned[tuple(slice(None, None, -1 if flip else 1) for flip in self.flips)]
 
 
-def plane_of(axes: int, spacing: tuple[float, ...] | None, affine: NDArray[np.float64] | None) -> Plane:
-    """The plane to show: across the axis with the coarsest spacing, as in a radiologist's display.
+def planes_of(
+    shape: tuple[int, ...], spacing: tuple[float, ...] | None, affine: NDArray[np.float64] | None
+) -> tuple[Plane, ...]:
+    """The planes to show, the one across the coarsest axis first; it alone where another would be a line of pixels.
+
+    Args:
+        shape: (rows, columns), or of a volume's three axes.
+        spacing: Along each axis; None where it is not known.
+        affine: As in `Scan`; None where it is not known.
+    """
+    first = plane_of(len(shape), spacing, affine)
+    if len(shape) == 2 or min(shape) < 2:
+        return (first,)
+    others = [plane_of(3, spacing, affine, axis) for axis in range(3) if axis != first.order[0]]
+    return (first, *sorted(others, key=lambda plane: plane.name))
+
+
+def plane_of(
+    axes: int, spacing: tuple[float, ...] | None, affine: NDArray[np.float64] | None, across: int | None = None
+) -> Plane:
+    """A plane to show: by itself across the axis with the coarsest spacing, as in a radiologist's display.
 
     Args:
         axes: 2 or 3.
         spacing: Along each axis; None where it is not known.
         affine: As in `Scan`; None where it is not known.
+        across: The axis along which slices follow each other; None for the coarsest.
 
     Returns:
         Slices keep the files' order. Where the affine says how the array lies, the patient's front or head is up and
@@ -46,9 +66,9 @@ def plane_of(axes: int, spacing: tuple[float, ...] | None, affine: NDArray[np.fl
     known = spacing if spacing is not None and len(spacing) == axes else (1.0,) * axes
     if axes == 2:
         return Plane((0, 1), (False, False, False), known[0] / known[1], "")
-    across = int(np.argmax(known))
+    across = int(np.argmax(known)) if across is None else across
     rows, columns = (axis for axis in range(3) if axis != across)
-    name = f"across the array's {('first', 'second', 'third')[across]} axis"
+    name = f"across the {('first', 'second', 'third')[across]} axis"
     flips = (False, False, False)
     if affine is not None and affine.shape[1] == 4:
         world = [int(np.argmax(np.abs(affine[:3, axis]))) for axis in range(3)]

@@ -1,8 +1,10 @@
-// The viewer: one case, all losses beside each other or one at a time, slice by slice.
+// The viewer: one case, all losses beside each other or one at a time, slice by slice, in one plane or all three.
 "use strict";
 
 const LAYERS = ["truth", "prediction", "truePositives", "falsePositives", "falseNegatives"];
 const NARROW = 640;
+const ALL_PLANES = "all three";
+const SLIDERS = ["slice", "slice-1", "slice-2"];
 
 /** What is drawn at the moment, and the controls that change it. */
 class Viewer {
@@ -11,8 +13,11 @@ class Viewer {
     this.number = null;
     this.opened = null;
     this.loss = 0;
-    this.slice = 0;
+    this.slices = [0];
+    this.plane = 0; // The one that keys step through.
+    this.wanted = null; // The name of a plane, or all of them; null is the one shown first.
     this.seed = 0;
+    this.drawings = 0;
     this.isHidden = false;
     this.stage = byId("stage");
     this.isSingle = this.stage.clientWidth > 0 && this.stage.clientWidth < NARROW;
@@ -42,15 +47,26 @@ class Viewer {
     return seed !== undefined && this.data.views.includes(String(seed)) ? String(seed) : "all";
   }
 
+  get isThree() {
+    return this.wanted === ALL_PLANES && this.opened !== null && this.opened.planes.length > 1;
+  }
+
+  /** The numbers of the planes on the stage. */
+  get shown() {
+    return this.isThree ? [...this.opened.planes.keys()] : [this.plane];
+  }
+
   /** Show a case; when the reader asked for it, bring it into sight and put the focus there. */
   open(number, { isAsked }) {
     if (number === undefined) return;
     this.number = number;
     this.opened = this.data.open(number);
     this.seed = 0;
-    this.slice = this.opened ? this.opened.start : 0;
+    this.slices = this.opened ? this.opened.planes.map(({ start }) => start) : [0];
+    this.plane = Math.max(0, this.opened?.planes.findIndex(({ name }) => name === this.wanted) ?? 0);
     byId("viewer-title").textContent = this.data.cases[number].name;
     this.#fillSeeds();
+    this.#fillPlanes();
     this.#resetWindow();
     this.#buildTiles();
     this.table.mark(number);
@@ -68,8 +84,9 @@ class Viewer {
     const parts = [`patient ${patient}`, ...groups.flatMap((group, at) => (group ? [`${kinds[at]} ${group}`] : []))];
     if (data.labels.length > 1) parts.push(this.data.labelNames[this.labelNumber - 1]);
     if (opened) {
-      const size = `${opened.rows * opened.factor} × ${opened.columns * opened.factor} pixels`;
-      parts.push(opened.factor > 1 ? `about ${size}, drawn at 1/${opened.factor}` : size);
+      const { rows, columns, factor } = opened.planes[this.plane];
+      const size = `${rows * factor} × ${columns * factor} pixels`;
+      parts.push(this.isThree ? `${opened.lengths.join(" × ")} voxels` : factor > 1 ? `about ${size}, drawn at 1/${factor}` : size);
     }
     return parts.join(" · ");
   }
@@ -88,7 +105,7 @@ class Viewer {
       radio.addEventListener("change", () => this.setSingle(radio.value === "one"));
     }
     for (const radio of document.querySelectorAll("input[name=zoom]")) radio.addEventListener("change", () => this.refresh());
-    for (const id of [...LAYERS.map((layer) => `layer-${layer}`), "smooth"]) {
+    for (const id of [...LAYERS.map((layer) => `layer-${layer}`), "smooth", "cross"]) {
       byId(id).addEventListener("change", () => this.refresh());
     }
     for (const id of ["opacity", "level", "width"]) byId(id).addEventListener("input", () => this.refresh());
@@ -96,7 +113,12 @@ class Viewer {
       this.#resetWindow();
       this.refresh();
     });
-    byId("slice").addEventListener("input", () => this.stepSlice(Number(byId("slice").value) - this.slice));
+    SLIDERS.forEach((id, plane) => {
+      byId(id).addEventListener("input", () => {
+        this.plane = plane;
+        this.stepSlice(Number(byId(id).value) - this.slices[plane]);
+      });
+    });
     byId("seed").addEventListener("change", () => {
       this.seed = Number(byId("seed").value);
       this.refresh();
@@ -112,6 +134,9 @@ class Viewer {
       n: () => byId("case-next").click(),
       p: () => byId("case-previous").click(),
       o: () => this.setSingle(!this.isSingle),
+      v: () => this.#cyclePlanes(),
+      x: () => this.#stepPlane(),
+      c: () => byId("cross").click(),
       z: () => (document.querySelector("input[name=zoom]:not(:checked)")).click(),
       h: () => {
         this.isHidden = !this.isHidden;
@@ -136,6 +161,30 @@ class Viewer {
     byId("seed-row").hidden = seeds.length < 2;
   }
 
+  #fillPlanes() {
+    const planes = this.opened?.planes ?? [];
+    const choices = planes.length > 1 ? [...planes.map(({ name }) => name), ALL_PLANES] : [];
+    byId("plane-choices").replaceChildren(
+      ...choices.map((name) => {
+        const radio = make("input", { type: "radio", name: "plane", value: name });
+        radio.addEventListener("change", () => this.setPlane(name));
+        return make("label", {}, radio, ` ${name}`);
+      }),
+    );
+  }
+
+  #cyclePlanes() {
+    const radios = [...document.querySelectorAll("input[name=plane]")];
+    const at = radios.findIndex(({ checked }) => checked);
+    if (radios.length) this.setPlane(radios[(at + 1) % radios.length].value);
+  }
+
+  #stepPlane() {
+    if (!this.isThree) return;
+    this.plane = (this.plane + 1) % this.opened.planes.length;
+    this.refresh();
+  }
+
   #resetWindow() {
     const [low, high] = this.opened?.window ?? [0, 255];
     byId("level").value = (low + high) / 2;
@@ -151,7 +200,26 @@ class Viewer {
 
   stepSlice(step) {
     if (!this.opened) return;
-    this.slice = Math.max(0, Math.min(this.opened.slices.length - 1, this.slice + step));
+    const { plane } = this;
+    const last = this.opened.planes[plane].slices.length - 1;
+    this.slices[plane] = Math.max(0, Math.min(last, this.slices[plane] + step));
+    this.refresh();
+  }
+
+  /** Show a plane by its name, or all of them. */
+  setPlane(name) {
+    this.wanted = name;
+    const found = this.opened.planes.findIndex((plane) => plane.name === name);
+    if (found >= 0) this.plane = found;
+    this.#buildTiles();
+    this.refresh();
+  }
+
+  /** Bring the other planes to a place in one, `{row, column}` in pixels of its masks. */
+  point(at, place) {
+    if (!this.isThree) return;
+    this.plane = at;
+    this.slices = this.opened.through(at, this.slices, place);
     this.refresh();
   }
 
@@ -166,30 +234,11 @@ class Viewer {
   #buildTiles() {
     const { losses } = this.data;
     this.stage.classList.toggle("single", this.isSingle);
+    this.stage.classList.toggle("three", this.isThree);
     const wanted = this.isSingle ? [this.loss] : ["image", "truth", ...losses.keys()];
-    this.tiles = this.opened ? wanted.map((what) => this.#buildTile(what)) : [];
+    this.tiles = this.opened ? wanted.map((what) => new Tile(this, what)) : [];
     this.stage.replaceChildren(...(this.opened ? this.tiles.map(({ figure }) => figure) : [this.#instead()]));
     byId("viewer-controls").disabled = !this.opened;
-  }
-
-  #buildTile(what) {
-    const canvas = make("canvas", { role: "img", "data-what": what });
-    const words = make("span", { class: "numbers" });
-    const title = typeof what === "number" ? this.#lossButton(what) : make("b", {}, what === "image" ? "Image" : "Truth");
-    const figure = make("figure", { class: "shot" }, canvas, make("figcaption", {}, title, words));
-    return { what, canvas, words, figure };
-  }
-
-  #lossButton(loss) {
-    const dot = make("i", {});
-    dot.style.setProperty("--c", this.data.colours[loss]);
-    const words = this.isSingle ? "Show all beside each other" : "Show alone, large";
-    const button = makeButton("", () => {
-      this.loss = loss;
-      this.setSingle(!this.isSingle);
-    }, { class: "loss", title: words });
-    button.append(dot, ...breakable(this.data.losses[loss]));
-    return button;
   }
 
   #instead() {
@@ -211,77 +260,27 @@ class Viewer {
   async refresh() {
     this.#showControls();
     this.#showScores();
-    const { opened, slice } = this;
+    const { opened } = this;
     if (!opened) return;
-    const picture = await opened.picture(slice);
-    if (this.opened !== opened || this.slice !== slice) return; // Something newer is being drawn.
-    const image = picture && windowed(picture, opened.colour, Number(byId("level").value), Math.max(1, Number(byId("width").value)));
+    const drawing = ++this.drawings;
+    const pictures = await Promise.all(opened.planes.map((plane, at) => this.shown.includes(at) && plane.picture(this.slices[at])));
+    if (drawing !== this.drawings) return; // Something newer is being drawn.
+    const [level, width] = [Number(byId("level").value), Math.max(1, Number(byId("width").value))];
+    const images = pictures.map((picture) => picture && windowed(picture, opened.colour, level, width));
     this.drawnWidth = this.stage.clientWidth;
-    for (const tile of this.tiles) this.#paintTile(tile, image);
+    for (const tile of this.tiles) tile.paint(images);
+    this.#align();
     this.#announce();
   }
 
-  #paintTile({ what, canvas, words, figure }, image) {
-    figure.classList.toggle("current", what === this.loss && !this.isSingle);
-    const { opened, slice, labelNumber, isLabel } = this;
-    const { rows, columns } = opened;
-    const whole = [0, rows, 0, columns];
-    const window = byId("zoom-lesion").checked ? opened.windows[labelNumber - 1] : null;
-    const box = what === "image" ? whole : (window ?? whole);
-    const layers = Object.fromEntries(LAYERS.map((layer) => [layer, !this.isHidden && byId(`layer-${layer}`).checked]));
-    const isLoss = typeof what === "number";
-    const prediction = isLoss ? opened.prediction(slice, what, this.seed) : null;
-    const truth = what === "image" ? null : opened.truth(slice);
-    if (what === "truth") layers.truth = !this.isHidden;
-    this.#size(canvas, (box[1] - box[0]) * opened.aspect, box[3] - box[2]);
-    paint(canvas, {
-      columns, rows, box, image, truth, prediction, layers, isLabel, opacity: Number(byId("opacity").value) / 100,
-      isSmooth: byId("smooth").checked, frame: what === "image" && String(window) !== String(whole) ? window : null,
-    });
-    const counts = compare(opened.truth(slice), prediction, isLabel, columns, rows, box);
-    words.replaceChildren(...this.#caption(what, prediction, counts));
-    canvas.setAttribute("aria-label", this.#description(what, prediction, counts));
-  }
-
-  #size(canvas, height, width) {
-    const available = this.isSingle ? this.stage.clientWidth : canvas.parentElement.clientWidth;
-    const tallest = this.isSingle ? Math.max(320, innerHeight * 0.7) : available * 1.25;
-    const scale = Math.min(available / width, tallest / height);
-    const dots = devicePixelRatio || 1;
-    canvas.style.width = `${Math.max(1, Math.floor(width * scale))}px`;
-    canvas.style.height = `${Math.max(1, Math.floor(height * scale))}px`;
-    canvas.width = Math.max(1, Math.round(Math.floor(width * scale) * dots));
-    canvas.height = Math.max(1, Math.round(Math.floor(height * scale) * dots));
-  }
-
-  /** The score of the loss shown, in print. */
-  #scoreWords(loss) {
-    const { metric } = this.table;
-    const { value, reason } = this.data.score(this.view, this.label, metric, this.number, loss);
-    const { title, unit } = this.data.metrics[metric];
-    const shown = value === null ? `undefined (${reason})` : `${this.data.print(metric, value)}${unit ? ` ${unit}` : ""}`;
-    return `${title} ${shown}`;
-  }
-
-  #caption(what, prediction, counts) {
-    if (what === "image") return [this.opened.slices[this.slice].picture ? "" : this.opened.baseTrouble || "no image given"];
-    if (what === "truth") return [counts.truth ? `${counts.truth} px` : "empty here"];
-    const parts = [make("b", {}, this.#scoreWords(what))];
-    if (prediction === null) return [...parts, make("small", {}, this.opened.troubles[what] || "No prediction was kept")];
-    parts.push(make("small", {}, `wrong: ${counts.falsePositives} px too many, ${counts.falseNegatives} px missed`));
-    if (counts.hidden) parts.push(make("small", { class: "remark" }, `${counts.hidden} px of the former outside this view`));
-    return parts;
-  }
-
-  #description(what, prediction, counts) {
-    const { name } = this.data.cases[this.number];
-    const place = this.opened.count > 1 ? `, slice ${this.opened.slices[this.slice].index + 1}` : "";
-    if (what === "image") return `Image of ${name}${place}`;
-    if (what === "truth") return `Truth of ${name}${place}: ${counts.truth} pixels`;
-    if (prediction === null) return `${this.data.losses[what]}, ${name}${place}: no prediction to show`;
-    const { truePositives, falsePositives, falseNegatives } = counts;
-    const found = `${truePositives} pixels right, ${falsePositives} too many, ${falseNegatives} missed`;
-    return `${this.data.losses[what]}, ${name}${place}: ${this.#scoreWords(what)}; ${found}`;
+  /** Pictures of a plane stand in one row, whatever is seen of it. */
+  #align() {
+    if (!this.isThree || this.isSingle) return;
+    for (const at of this.shown) {
+      const canvases = this.tiles.map(({ shots }) => shots[at].canvas);
+      const tallest = Math.max(...canvases.map(({ clientHeight }) => clientHeight));
+      for (const { parentElement } of canvases) parentElement.style.height = `${tallest}px`;
+    }
   }
 
   // Words beside the pictures
@@ -295,17 +294,30 @@ class Viewer {
     byId("case-previous").disabled = this.table.beside(this.number, -1) === undefined;
     byId("case-next").disabled = this.table.beside(this.number, 1) === undefined;
     byId("opacity-value").textContent = `${byId("opacity").value} %`;
-    byId("slice-row").hidden = !opened || opened.slices.length < 2;
-    byId("window-row").hidden = !opened || !opened.slices[this.slice].picture;
+    byId("window-row").hidden = !opened || !opened.planes[this.plane].slices[this.slices[this.plane]].picture;
+    byId("plane-row").hidden = !opened || opened.planes.length < 2;
+    byId("cross-row").hidden = !this.isThree;
     byId("viewer-note").textContent = opened ? this.#noteWords() : "";
     byId("overlays-hidden").hidden = !this.isHidden;
+    SLIDERS.forEach((id, at) => this.#showSlider(id, at));
     if (!opened) return;
-    const { index } = opened.slices[this.slice];
-    Object.assign(byId("slice"), { max: opened.slices.length - 1, value: this.slice });
-    byId("slice-value").textContent = `${index + 1} of ${opened.count}`;
-    byId("slice").setAttribute("aria-valuetext", `slice ${index + 1} of ${opened.count}`);
+    const chosen = this.isThree ? ALL_PLANES : opened.planes[this.plane].name;
+    for (const radio of document.querySelectorAll("input[name=plane]")) radio.checked = radio.value === chosen;
     const [level, width] = [Number(byId("level").value), Number(byId("width").value)];
     byId("window-value").textContent = `black at ${this.#grey(level - width / 2)}, white at ${this.#grey(level + width / 2)}`;
+  }
+
+  #showSlider(id, at) {
+    const plane = this.opened?.planes[at];
+    byId(`${id}-row`).hidden = !plane || plane.slices.length < 2 || !this.shown.includes(at);
+    if (!plane) return;
+    const place = `${plane.slices[this.slices[at]].index + 1} of ${plane.count}`;
+    const words = this.opened.planes.length > 1 ? plane.words : "slice";
+    byId(`${id}-row`).classList.toggle("active", this.isThree && at === this.plane);
+    byId(`${id}-name`).textContent = words[0].toUpperCase() + words.slice(1);
+    Object.assign(byId(id), { max: plane.slices.length - 1, value: this.slices[at] });
+    byId(id).setAttribute("aria-valuetext", `${words} ${place}`);
+    byId(`${id}-value`).textContent = place;
   }
 
   /** A grey value of the page's picture in the image's own unit, where it has one. */
@@ -318,15 +330,13 @@ class Viewer {
   #noteWords() {
     const { opened, data } = this;
     const parts = [];
-    if (opened.count > 1) {
-      const held = opened.held ? `${opened.held} hold anything` : "none holds anything";
-      parts.push(`Slices are ${opened.plane}; of ${opened.count}, ${held}, and ${opened.slices.length} are in this page, the one with most errors among them.`);
-    }
+    if (opened.isVolume) parts.push(opened.sliceWords(this.shown));
+    if (opened.lacksPlanes) parts.push("Its two other planes did not fit into this page.");
     if (opened.seeds.length === 1 && data.views.length > 2) {
       parts.push(`Predictions and scores are those of seed ${opened.seeds[0]}; the table above shows means over all runs.`);
     }
     if (opened.channels > 1 && !opened.colour) parts.push(`Of the image's ${opened.channels} channels the first is shown.`);
-    if (opened.factor > 1) parts.push("Masks are drawn smaller than they are: a pixel shows a label where any of those it stands for has it.");
+    if (this.shown.some((at) => opened.planes[at].factor > 1)) parts.push("Masks are drawn smaller than they are: a pixel shows a label where any of those it stands for has it.");
     return parts.join(" ");
   }
 
@@ -362,7 +372,8 @@ class Viewer {
 
   #announce() {
     const { name } = this.data.cases[this.number];
-    const place = this.opened.count > 1 ? `, slice ${this.opened.slices[this.slice].index + 1} of ${this.opened.count}` : "";
+    const places = this.shown.map((at) => `, ${this.opened.placeWords(at, this.slices[at])} of ${this.opened.planes[at].count}`);
+    const place = this.opened.isVolume ? places.join("") : "";
     const loss = this.isSingle ? `, ${this.data.losses[this.loss]}` : "";
     byId("viewer-status").textContent = `${name}${loss}${place}`;
   }

@@ -56,13 +56,96 @@ class StudyData {
   }
 }
 
-/** One case's slices. */
+/** One case: what holds for all its pictures, and its planes, that to show first before the others. */
 class EmbeddedCase {
   constructor(content) {
-    Object.assign(this, content);
+    const { colour, range, window, channels, seeds, baseTrouble, troubles, others } = content;
+    Object.assign(this, { colour, range, window, channels, seeds, baseTrouble, troubles });
+    this.planes = [content, ...(others ?? [])].map((plane) => new EmbeddedPlane(plane));
+    this.lacksPlanes = others === null;
+  }
+
+  get isVolume() {
+    return this.planes[0].count > 1;
+  }
+
+  /** How many voxels a volume has along each axis, as its file stores them. */
+  get lengths() {
+    return [...this.planes].sort((one, other) => one.axes[0] - other.axes[0]).map(({ count }) => count);
+  }
+
+  /** `slice 3`, or, where there are several planes, `axial slice 3`. */
+  placeWords(at, slice) {
+    const plane = this.planes[at];
+    return `${this.planes.length > 1 ? plane.words : "slice"} ${plane.slices[slice].index + 1}`;
+  }
+
+  /** Which slices of some planes are in the page. */
+  sliceWords(shown) {
+    const held = (plane) => (plane.held ? `${plane.held} hold anything` : "none holds anything");
+    const planes = shown.map((at) => this.planes[at]);
+    if (planes.length > 1) {
+      const each = planes.map((plane) => `${plane.slices.length} of ${plane.count} ${plane.name} (${held(plane)})`);
+      return `Slices in this page: ${each.join("; ")}; of each plane the one with most errors is among them.`;
+    }
+    const [{ name, count, slices }] = planes;
+    return (
+      `Slices are ${name}; of ${count}, ${held(planes[0])}, and ${slices.length} are in this page, ` +
+      "the one with most errors among them."
+    );
+  }
+
+  /**
+   * Where other planes' slices cut a plane, in pixels of its masks: `{row, column}`, each null or a place.
+   *
+   * `slices` has the slice shown of each plane.
+   */
+  crossing(at, slices) {
+    const [, down, across] = this.planes[at].axes;
+    const [upward, backward] = this.planes[at].flips.slice(1);
+    const place = (axis, isFlipped) => {
+      const other = this.planes.findIndex(({ axes }) => axes[0] === axis);
+      if (other < 0) return null;
+      const { count, slices: shown } = this.planes[other];
+      const { index } = shown[slices[other]];
+      return ((isFlipped ? count - 1 - index : index) + 0.5) / this.planes[at].factor;
+    };
+    return { row: place(down, upward), column: place(across, backward) };
+  }
+
+  /** The slices to show for a place in a plane, given in pixels of its masks: of the other planes the nearest there are. */
+  through(at, slices, { row, column }) {
+    const { axes, flips, factor } = this.planes[at];
+    const reached = new Map([[axes[1], [row, flips[1]]], [axes[2], [column, flips[2]]]]);
+    return this.planes.map((plane, other) => {
+      if (other === at || !reached.has(plane.axes[0])) return slices[other];
+      const [place, isFlipped] = reached.get(plane.axes[0]);
+      const from = Math.max(0, Math.min(plane.count - 1, Math.floor(place * factor)));
+      return plane.nearest(isFlipped ? plane.count - 1 - from : from);
+    });
+  }
+}
+
+/** A case's slices in one plane. */
+class EmbeddedPlane {
+  constructor(content) {
+    const { aspect, factor, axes, flips, count, held, start, windows, slices } = content;
+    Object.assign(this, { aspect, factor, axes, flips, count, held, start, windows, slices });
+    this.name = content.plane;
     [this.rows, this.columns] = content.size;
     this.masks = new Map();
     this.pictures = new Map();
+  }
+
+  /** `axial slice`, or `slice across the first axis`. */
+  get words() {
+    return this.name.startsWith("across") ? `slice ${this.name}` : `${this.name} slice`;
+  }
+
+  /** The slice in this page that is nearest to one of the volume. */
+  nearest(index) {
+    const away = this.slices.map((slice) => Math.abs(slice.index - index));
+    return away.indexOf(Math.min(...away));
   }
 
   /** The label numbers of the truth on a slice. */

@@ -1,4 +1,4 @@
-// One picture of the viewer: the windowed image, errors in colour, outlines.
+// One tile of the viewer: the windowed image, errors in colour, outlines, lines where planes cut, and words.
 "use strict";
 
 const COLOURS = {
@@ -7,8 +7,21 @@ const COLOURS = {
   truePositives: "rgb(255, 255, 255)",
   truth: "rgb(255, 214, 10)",
   prediction: "rgb(86, 200, 255)",
+  cross: "rgb(255, 140, 40)",
 };
 const NO_PICTURE = 40;
+const CROSS_GAP = 9;
+
+/** Make a canvas as large as fits, in CSS pixels, with as many dots as the screen has. */
+function fit(canvas, width, height, available, tallest) {
+  const scale = Math.min(available / width, tallest / height);
+  const dots = devicePixelRatio || 1;
+  const [across, down] = [width, height].map((length) => Math.max(1, Math.floor(length * scale)));
+  canvas.style.width = `${across}px`;
+  canvas.style.height = `${down}px`;
+  canvas.width = Math.round(across * dots);
+  canvas.height = Math.round(down * dots);
+}
 
 /** A picture with its grey values spread over the window, as a canvas; colours are spread alike. */
 function windowed(picture, isColour, level, width) {
@@ -92,12 +105,28 @@ function edges(isInside, columns, rows, box, scaleX, scaleY) {
   return path;
 }
 
+/** Thin lines across a canvas at `{row, column}` in canvas units, each null or a place; open where they cross. */
+function paintCross(context, { row, column }) {
+  const { width, height } = context.canvas;
+  const dots = devicePixelRatio || 1;
+  const line = (at, across, length, draw) => {
+    if (at === null) return;
+    const [gapFrom, gapTo] = across === null ? [length, length] : [across - CROSS_GAP * dots, across + CROSS_GAP * dots];
+    for (const [from, to] of [[0, gapFrom], [gapTo, length]]) if (to > from) draw(from, to);
+  };
+  const thick = Math.max(1, Math.round(dots));
+  const start = (at) => at - Math.floor(thick / 2);
+  context.fillStyle = COLOURS.cross;
+  line(row, column, width, (from, to) => context.fillRect(from, start(row), to - from, thick));
+  line(column, row, height, (from, to) => context.fillRect(start(column), from, thick, to - from));
+}
+
 /**
  * Paint a canvas.
  *
  * `scene`: columns and rows of the masks, `box` to show, `image` (a canvas, or null), `truth` and `prediction`
- * (label numbers, or null), `isLabel` (whether a number is the label's), `layers` (what is switched on), `opacity` of errors, `isSmooth`, and `frame` (a box
- * to mark, or null).
+ * (label numbers, or null), `isLabel` (whether a number is the label's), `layers` (what is switched on), `opacity` of
+ * errors, `isSmooth`, `frame` (a box to mark, or null), and `cross` (where other planes cut, `{row, column}`, or null).
  */
 function paint(canvas, scene) {
   const { columns, rows, box, image, truth, prediction, isLabel, layers } = scene;
@@ -136,5 +165,148 @@ function paint(canvas, scene) {
     const [from, to, start, end] = scene.frame;
     context.strokeStyle = COLOURS.truth;
     context.strokeRect((start - left) * scaleX, (from - top) * scaleY, (end - start) * scaleX, (to - from) * scaleY);
+  }
+  if (scene.cross) {
+    const { row, column } = scene.cross;
+    paintCross(context, {
+      row: row === null ? null : Math.floor((row - top) * scaleY),
+      column: column === null ? null : Math.floor((column - left) * scaleX),
+    });
+  }
+}
+
+/** One case under one loss, or its image or truth: a canvas for each plane shown, and words. */
+class Tile {
+  constructor(viewer, what) {
+    this.viewer = viewer;
+    this.what = what;
+    this.shots = viewer.shown.map((at) => this.#buildShot(at));
+    this.words = make("span", { class: "numbers" });
+    const title = this.isLoss ? this.#lossButton() : make("b", {}, what === "image" ? "Image" : "Truth");
+    const planes = make("div", { class: "planes" }, ...this.shots.map(({ frame, words }) => make("div", {}, frame, words)));
+    this.figure = make("figure", { class: "shot" }, planes, make("figcaption", {}, title, this.words));
+  }
+
+  get isLoss() {
+    return typeof this.what === "number";
+  }
+
+  get isImage() {
+    return this.what === "image";
+  }
+
+  #buildShot(at) {
+    const canvas = make("canvas", { role: "img", "data-what": this.what, "data-plane": at });
+    const words = this.viewer.isThree ? make("p", {}) : null;
+    const shot = { at, canvas, frame: make("div", { class: "frame" }, canvas), words, box: [0, 1, 0, 1] };
+    canvas.addEventListener("click", ({ offsetX, offsetY }) => {
+      const [top, bottom, left, right] = shot.box;
+      const row = top + (offsetY / canvas.clientHeight) * (bottom - top);
+      const column = left + (offsetX / canvas.clientWidth) * (right - left);
+      this.viewer.point(at, { row, column });
+    });
+    return shot;
+  }
+
+  #lossButton() {
+    const { viewer, what } = this;
+    const dot = make("i", {});
+    dot.style.setProperty("--c", viewer.data.colours[what]);
+    const words = viewer.isSingle ? "Show all beside each other" : "Show alone, large";
+    const button = makeButton("", () => {
+      viewer.loss = what;
+      viewer.setSingle(!viewer.isSingle);
+    }, { class: "loss", title: words });
+    button.append(dot, ...breakable(viewer.data.losses[what]));
+    return button;
+  }
+
+  /** Paint every plane's canvas; `images` has the windowed picture of each plane. */
+  paint(images) {
+    const { viewer } = this;
+    this.figure.classList.toggle("current", this.what === viewer.loss && !viewer.isSingle);
+    const seen = this.shots.map((shot) => this.#paintShot(shot, images[shot.at]));
+    this.words.replaceChildren(...this.#caption(seen[0]));
+    this.shots.forEach(({ words }, place) => words?.replaceChildren(...this.#planeWords(seen[place])));
+  }
+
+  /** Paint one canvas; returns what is on it. */
+  #paintShot(shot, image) {
+    const { viewer, what } = this;
+    const { opened, labelNumber, isLabel } = viewer;
+    const { at, canvas } = shot;
+    const [plane, slice] = [opened.planes[at], viewer.slices[at]];
+    const { rows, columns } = plane;
+    const whole = [0, rows, 0, columns];
+    const window = byId("zoom-lesion").checked ? plane.windows[labelNumber - 1] : null;
+    shot.box = this.isImage ? whole : (window ?? whole);
+    const layers = Object.fromEntries(LAYERS.map((layer) => [layer, !viewer.isHidden && byId(`layer-${layer}`).checked]));
+    if (what === "truth") layers.truth = !viewer.isHidden;
+    const prediction = this.isLoss ? plane.prediction(slice, what, viewer.seed) : null;
+    this.#size(shot, plane.aspect);
+    paint(canvas, {
+      columns, rows, box: shot.box, image, truth: this.isImage ? null : plane.truth(slice), prediction, layers, isLabel,
+      opacity: Number(byId("opacity").value) / 100, isSmooth: byId("smooth").checked,
+      frame: this.isImage && String(window) !== String(whole) ? window : null,
+      cross: viewer.isThree && !viewer.isHidden && byId("cross").checked ? opened.crossing(at, viewer.slices) : null,
+    });
+    shot.frame.classList.toggle("active", viewer.isThree && at === viewer.plane);
+    const counts = compare(plane.truth(slice), prediction, isLabel, columns, rows, shot.box);
+    const seen = { at, plane, slice, prediction, counts };
+    canvas.setAttribute("aria-label", this.#description(seen));
+    return seen;
+  }
+
+  #size({ canvas, frame, box }, aspect) {
+    const [top, bottom, left, right] = box;
+    const available = frame.clientWidth;
+    const tallest = this.viewer.isSingle ? Math.max(320, innerHeight * 0.7) : available * 1.25;
+    fit(canvas, right - left, (bottom - top) * aspect, available, tallest);
+  }
+
+  /** The score of the loss shown, in print. */
+  get #scoreWords() {
+    const { data, view, label, number, table } = this.viewer;
+    const { value, reason } = data.score(view, label, table.metric, number, this.what);
+    const { title, unit } = data.metrics[table.metric];
+    const shown = value === null ? `undefined (${reason})` : `${data.print(table.metric, value)}${unit ? ` ${unit}` : ""}`;
+    return `${title} ${shown}`;
+  }
+
+  /** What stands below; with all planes, what is said of each stands at its picture. */
+  #caption({ plane, slice, prediction, counts }) {
+    const { opened, isThree } = this.viewer;
+    if (this.isImage) return [plane.slices[slice].picture ? "" : opened.baseTrouble || "no image given"];
+    const here = opened.isVolume ? ` in this ${plane.words}` : "";
+    if (!this.isLoss) return [isThree ? "" : counts.truth ? `${counts.truth} px${here}` : `empty${here || " here"}`];
+    const parts = [make("b", {}, this.#scoreWords)];
+    if (prediction === null) return [...parts, make("small", {}, opened.troubles[this.what] || "No prediction was kept")];
+    return isThree ? parts : [...parts, ...this.#errorWords(`wrong${here}: `, counts)];
+  }
+
+  #errorWords(before, { falsePositives, falseNegatives, hidden }) {
+    const parts = [make("small", {}, `${before}${falsePositives} px too many, ${falseNegatives} px missed`)];
+    if (hidden) parts.push(make("small", { class: "remark" }, `${hidden} px of the former outside this view`));
+    return parts;
+  }
+
+  /** What stands at the picture of one of several planes: pixels are those of the slice shown. */
+  #planeWords({ at, plane, slice, prediction, counts }) {
+    if (this.isImage) return [`${this.viewer.opened.placeWords(at, slice)} of ${plane.count}`];
+    if (!this.isLoss) return [`${plane.words}: ${counts.truth ? `${counts.truth} px` : "empty"}`];
+    return prediction === null ? [plane.words] : this.#errorWords(`${plane.words}: `, counts);
+  }
+
+  #description({ at, slice, prediction, counts }) {
+    const { data, number, opened } = this.viewer;
+    const place = opened.isVolume ? `, ${opened.placeWords(at, slice)}` : "";
+    const where = `${data.cases[number].name}${place}`;
+    if (this.isImage) return `Image of ${where}`;
+    if (!this.isLoss) return `Truth of ${where}: ${counts.truth} pixels`;
+    const loss = data.losses[this.what];
+    if (prediction === null) return `${loss}, ${where}: no prediction to show`;
+    const { truePositives, falsePositives, falseNegatives } = counts;
+    const found = `${truePositives} pixels right, ${falsePositives} too many, ${falseNegatives} missed`;
+    return `${loss}, ${where}: ${this.#scoreWords}; ${opened.isVolume ? "in this slice " : ""}${found}`;
   }
 }
