@@ -242,3 +242,15 @@ def test_a_model_becomes_onnx_with_its_preparation(study: Path, tmp_path: Path, 
     assert said["labels"] == [1, 2]
     assert said["grid"]["size"] == [8, 16, 16]
     assert unifocal("export", "--model", model, "--out", tmp_path / "m.bin")[0] == 2
+
+
+def test_a_model_becomes_a_monai_bundle_with_its_preparation(study: Path, tmp_path: Path, unifocal: Call) -> None:
+    model = study / "runs" / "unified_focal" / "fold-0-seed-0"
+    code, out, _ = unifocal("export", "--model", model, "--out", tmp_path / "bundle")
+    assert code == 0
+    assert "MONAI builds the same network" in out
+    config = json.loads((tmp_path / "bundle" / "configs" / "inference.json").read_text())
+    steps = [next(iter(step)) for step in config["preprocessing"]["transforms"][0]["steps"]]
+    assert steps == ["channels", "orient", "z_score"]
+    assert config["inferer"]["roi_size"] == [8, 16, 16]
+    assert config["postprocessing"]["transforms"][-1]["label_names"] == ["1: low", "2: high"]

@@ -73,11 +73,11 @@ def draw_folds(people: Sequence[Person], *, folds: int, validation_share: float,
         InputError: If there are too few patients for every part of every fold to have one.
     """
     if len(people) < folds or len(people) - -(-len(people) // folds) < 2:
-        raise bad_input(
-            "patients",
-            f"{len(people)} patients are too few for {folds} folds with training, validation and test parts",
-            f"Give more patients or fewer folds (at most {max(len(people), 1)}; at least 3 patients in all).",
-        )
+        most = len(people)
+        verb = "patient is" if most == 1 else "patients are"
+        what = f"{most} {verb} too few for {folds} folds, each with a training, a validation and a test part"
+        remedy = "At least 3 patients are needed." if most < 3 else f"Give --folds {most}, or add patients."
+        raise bad_input("patients", what, remedy)
     random = np.random.default_rng(seed)
     place = _deal(people, folds, random)
     drawn = []

@@ -132,7 +132,9 @@ class _Process(_BaseProcess):
                 sys.modules["__main__"] = main
 
 
-class _Context(_BaseContext):
+class Context(_BaseContext):
+    """Starts processes that know nothing of the main script."""
+
     Process = _Process
 
 
@@ -162,7 +164,7 @@ class _Pool:
     def _build(self) -> "ProcessPool":
         from pebble import ProcessPool
 
-        context = _Context()
+        context = Context()
         if sys.platform != "win32":
             context.set_forkserver_preload([__name__, *self.preload])
         return ProcessPool(self.workers, initializer=_start, initargs=(self.preload,), context=context)

@@ -14,6 +14,7 @@ from unifocal.config.schema import InferenceConfig, PredictConfig
 from unifocal.data.case import Case, Source
 from unifocal.data.channels import join_channels
 from unifocal.data.check import CheckedData, check_cases
+from unifocal.data.check.together import SPACINGS_MM
 from unifocal.data.coding import MaskCoding
 from unifocal.data.folder import DataSet, Layout, load_cases
 from unifocal.data.read import read_image, stem_of
@@ -51,6 +52,7 @@ def segment_images(config: PredictConfig, *, reporter: Reporter) -> dict[str, Pa
     """
     problems: list[Problem] = []
     loaded = load_model(config.model, problems)
+    problems += _spacing_problems(config, loaded[1] if loaded else None)
     checked = _check_images(config, loaded[1] if loaded else None, problems)
     try:
         check_out(config.out, "predict.yaml")
@@ -100,15 +102,64 @@ def _check_images(config: PredictConfig, details: dict[str, Any] | None, problem
             case = Case(name=name, image=Source.of(config.images), mask=None, patient=name)
             dataset = DataSet((case,), patients_known=False)
         elif config.images.is_dir():
-            dataset = load_cases(Layout(images=config.images))
+            dataset = _named_series(load_cases(Layout(images=config.images)), config.images)
         else:
             raise bad_input(str(config.images), "does not exist", "Check --images.")
         if details is not None:
             dataset = _declared(replace(dataset, cases=join_channels(dataset.cases, _channels(details))), details)
-        return check_cases(dataset)
     except InputError as error:
         problems += error.problems
-    return None
+        return None
+    try:
+        return check_cases(dataset)
+    except InputError as error:
+        problems += _with_the_sound(error.problems, dataset, config.images)
+        return None
+
+
+def _named_series(dataset: DataSet, folder: Path) -> DataSet:
+    """A single DICOM series that lies in the folder itself bears the folder's name, not its first file's."""
+    if len(dataset.cases) != 1 or any(path.parent != folder for path in dataset.cases[0].image.paths):
+        return dataset
+    case = dataset.cases[0]
+    if case.image.joined != "slices":
+        return dataset
+    return replace(dataset, cases=(replace(case, name=folder.resolve().name or case.name),))
+
+
+def _with_the_sound(errors: tuple[Problem, ...], dataset: DataSet, images: Path) -> list[Problem]:
+    """The errors; the last also says what becomes of the images that have none."""
+    named = {error.where for error in errors}
+    faulty = sum(not named.isdisjoint(_names_of(case.image)) for case in dataset.cases)
+    sound = len(dataset.cases) - faulty
+    if not faulty or not sound:
+        return list(errors)
+    others = "The other image is sound and was" if sound == 1 else f"The other {sound} images are sound and were"
+    said = f"{errors[-1].remedy} {others} not segmented either: move what is named out of {images} to have that done."
+    return [*errors[:-1], replace(errors[-1], remedy=said)]
+
+
+def _names_of(source: Source) -> set[str]:
+    """What problems call an image's files."""
+    folder = {str(source.path.parent)} if source.joined == "slices" else set()
+    return {str(source), *map(str, source.paths)} | folder
+
+
+def _spacing_problems(config: PredictConfig, details: dict[str, Any] | None) -> list[Problem]:
+    """What is wrong with the distances that are given."""
+    given, (low, high) = config.spacing_mm, SPACINGS_MM
+    if given is None:
+        return []
+    problems = []
+    axes = len(given) if details is None else len(details["grid"]["size"])
+    if len(given) != axes:
+        what = f"gives {len(given)} distances, and the model takes images with {axes} axes"
+        remedy = "Give one distance for each axis, or leave the spacing to the files."
+        problems.append(Problem("--spacing", what, remedy, "spacing-axes"))
+    if not all(low <= step <= high for step in given):
+        what = f"is {' x '.join(f'{step:g}' for step in given)} mm, and only {low:g} to {high:g} mm can be used"
+        problems.append(Problem("--spacing", what, "Check the unit.", "spacing-strange"))
+    return problems
 
 
 def _declared(dataset: DataSet, details: dict[str, Any]) -> DataSet:
@@ -136,10 +187,6 @@ def _prepared(config: PredictConfig, details: dict[str, Any], checked: CheckedDa
         )
         remedy = "Give what the model was trained on, or another model."
         raise bad_input(str(config.images), what, remedy, kind="dimensions")
-    if config.spacing_mm is not None and len(config.spacing_mm) != grid.dimensions:
-        what = f"gives {len(config.spacing_mm)} distances, and the images have {grid.dimensions} axes"
-        remedy = "Give one distance for each axis, or leave the spacing to the files."
-        raise bad_input("--spacing", what, remedy, kind="spacing-axes")
     cache, pipeline = cache_of(config.cache), Pipeline.from_declaration(details["pipeline"])
     labels = tuple(details["labels"])
     spacings = [config.spacing_mm or fact.spacing_mm for fact in checked.facts]

@@ -9,9 +9,10 @@ import numpy as np
 
 from unifocal.config.schema import NetworkConfig, PreprocessingConfig, TrainingConfig
 from unifocal.data.check import CaseFacts
+from unifocal.data.formats.arrays import max_elements
 from unifocal.models import PRESETS, NetworkSpec, strides_for, try_network
 from unifocal.preprocessing.pipeline import Pipeline
-from unifocal.problems import Problem, bad_input
+from unifocal.problems import Problem, bad_input, raise_if_any
 
 IMAGE_SIZE = (128, 128)
 LARGEST_PATCH = 96**3
@@ -52,7 +53,8 @@ def plan_preparation(settings: PreprocessingConfig, channels: int, facts: Sequen
         facts: The cases, all images or all volumes.
 
     Raises:
-        InputError: With everything that is wrong with the size or the steps.
+        InputError: With everything that is wrong with the size or the steps, or with every volume that resampling would
+            make too large.
     """
     dimensions = facts[0].ndim
     if settings.size is not None and len(settings.size) != dimensions:
@@ -66,6 +68,7 @@ def plan_preparation(settings: PreprocessingConfig, channels: int, facts: Sequen
     target = _common_spacing(facts) if settings.steps is None else None
     pipeline = volume_pipeline(settings, channels, target)
     spacing = _declared_spacing(pipeline) or _median_spacing(facts)
+    raise_if_any(_too_large(facts, _declared_spacing(pipeline)))
     return pipeline, Grid(settings.size or automatic_patch(facts, spacing), spacing)
 
 
@@ -207,6 +210,23 @@ def _common_spacing(facts: Sequence[CaseFacts]) -> tuple[float, ...] | None:
 def _declared_spacing(pipeline: Pipeline) -> tuple[float, ...] | None:
     found = [step["resample"]["spacing_mm"] for step in pipeline.declaration if "resample" in step]
     return tuple(found[-1]) if found else None
+
+
+def _too_large(facts: Sequence[CaseFacts], target: Sequence[float] | None) -> list[Problem]:
+    """Volumes that resampling would make larger than any file may be: mostly their unit is wrong."""
+    problems = []
+    for fact in facts:
+        own = fact.upright_spacing_mm
+        if target is None or own is None or len(target) != len(own):
+            continue
+        size = [max(1, round(n * old / new)) for n, old, new in zip(fact.upright_size, own, target, strict=True)]
+        if math.prod(size) > max_elements():
+            shapes = [" x ".join(map(str, shape)) for shape in (fact.upright_size, size)]
+            steps = [" x ".join(f"{step:.4g}" for step in spacing) for spacing in (own, target)]
+            what = f"is {shapes[0]} with a spacing of {steps[0]} mm, and would be {shapes[1]} at that of {steps[1]} mm"
+            remedy = "Check the unit of its spacing, or give preprocessing.steps a larger resample.spacing_mm."
+            problems.append(Problem(f"case {fact.name}", what, remedy, "too-large"))
+    return problems
 
 
 def _ratio(own: float, wanted: float) -> float:

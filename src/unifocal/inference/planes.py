@@ -16,14 +16,16 @@ LONGEST = 480
 def write_planes(
     path: Path, image: NDArray[np.float32], mask: NDArray[np.integer], spacing_mm: Sequence[float] | None = None
 ) -> None:
-    """Write the three planes through the middle of the mask's largest cut, side by side; see `draw_planes`."""
+    """Write three planes through what was found, side by side; see `draw_planes`."""
     save_picture(path, Image.fromarray(draw_planes(image, mask, spacing_mm)))
 
 
 def draw_planes(
     image: NDArray[np.float32], mask: NDArray[np.integer], spacing_mm: Sequence[float] | None = None
 ) -> NDArray[np.uint8]:
-    """Draw the planes along each axis on which most elements have a label; the middle ones where there is no label.
+    """Draw the plane across each axis through the centre of the largest component of all labels together.
+
+    Without any label, the planes through the middle of the volume.
 
     Args:
         image: (channels, slices, rows, columns).
@@ -37,9 +39,7 @@ def draw_planes(
     extent = np.array(mask.shape) * spacing
     scale = LONGEST / extent.max()
     tiles = []
-    for axis in range(3):
-        counts = np.count_nonzero(mask, axis=tuple(other for other in range(3) if other != axis))
-        place = int(counts.argmax()) if counts.any() else mask.shape[axis] // 2
+    for axis, place in enumerate(middle_of(mask)):
         others = [other for other in range(3) if other != axis]
         height, width = (max(1, round(extent[other] * scale)) for other in others)
         picture = Image.fromarray(np.take(image[0], place, axis)).resize((width, height), Image.Resampling.BILINEAR)
@@ -50,3 +50,28 @@ def draw_planes(
     tallest = max(tile.shape[0] for tile in tiles)
     padded = [np.pad(tile, ((0, tallest - tile.shape[0]), (0, 8), (0, 0))) for tile in tiles]
     return np.concatenate(padded, axis=1)[:, :-8]
+
+
+def middle_of(mask: NDArray[np.integer]) -> tuple[int, ...]:
+    """The centre of mass of a mask's largest component, to the nearest element.
+
+    Elements that touch by a face, edge or corner make a component, whatever their labels. Every plane between its ends
+    cuts it, so that each plane through the centre shows some of it.
+
+    Args:
+        mask: (*spatial) label integers.
+
+    Returns:
+        An index along each axis; of the middle of the volume where there is no label.
+    """
+    from scipy.ndimage import generate_binary_structure, label
+
+    components, count = label(mask != 0, generate_binary_structure(mask.ndim, mask.ndim))
+    if not count:
+        return tuple(length // 2 for length in mask.shape)
+    largest = components == 1 + np.bincount(components.ravel())[1:].argmax()
+    middle = []
+    for axis, length in enumerate(mask.shape):
+        counts = np.count_nonzero(largest, axis=tuple(other for other in range(mask.ndim) if other != axis))
+        middle.append(round(float(np.average(np.arange(length), weights=counts))))
+    return tuple(middle)

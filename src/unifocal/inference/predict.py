@@ -41,7 +41,7 @@ def predict_probabilities(
         logits = network(stacked.contiguous(memory_format=torch.channels_last)).float().cpu()
         probabilities = logits.sigmoid() if are_regions or logits.shape[1] == 1 else logits.softmax(dim=1)
         for one, (_, geometry) in zip(probabilities.numpy(), batch, strict=True):
-            yield _restore(one, geometry, has_background=not are_regions and len(one) > 1)
+            yield restore_image(one, geometry, has_background=not are_regions and len(one) > 1)
 
 
 def decide(probabilities: NDArray[np.floating[Any]]) -> NDArray[np.uint8]:
@@ -65,9 +65,10 @@ def _batches(images: Iterable[PreparedImage], size: int) -> Iterator[list[Prepar
             yield batch
 
 
-def _restore(
+def restore_image(
     probabilities: NDArray[np.float32], geometry: Sequence[GeometryRecord], *, has_background: bool
 ) -> NDArray[np.float32]:
+    """Probabilities (outputs, *prepared) at the image's own size; what preparing cut away is background."""
     if not has_background:
         restored = restore(probabilities, geometry)
     else:

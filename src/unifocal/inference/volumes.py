@@ -46,7 +46,7 @@ def predict_volume(
     native = geometry[0].before
     result = np.empty((outputs, *native), np.float32)
     for channel in range(outputs):
-        result[channel] = _restored(probabilities, channel, geometry, has_background=not are_regions and outputs > 1)
+        result[channel] = restore_channel(probabilities, channel, geometry, has_background=not are_regions and outputs > 1)
     return result
 
 
@@ -60,11 +60,11 @@ def predict_volume_indices(
     """The most probable class (*native) of every element, without all probabilities at once; see `predict_volume`."""
     probabilities = _on_grid(network, image, windows, outputs, are_regions=False)
     if outputs == 1:
-        return np.asarray(_restored(probabilities, 0, geometry, has_background=False) > 0.5, dtype=np.uint8)
-    best = _restored(probabilities, 0, geometry, has_background=True)
+        return np.asarray(restore_channel(probabilities, 0, geometry, has_background=False) > 0.5, dtype=np.uint8)
+    best = restore_channel(probabilities, 0, geometry, has_background=True)
     chosen = np.zeros(best.shape, np.uint8)
     for channel in range(1, outputs):
-        other = _restored(probabilities, channel, geometry, has_background=True)
+        other = restore_channel(probabilities, channel, geometry, has_background=True)
         # Of equals the first, as argmax has it.
         chosen[other > best] = channel
         np.maximum(best, other, out=best)
@@ -84,9 +84,10 @@ def _on_grid(
     return logits
 
 
-def _restored(
+def restore_channel(
     probabilities: NDArray[np.float32], channel: int, geometry: Sequence[GeometryRecord], *, has_background: bool
 ) -> NDArray[np.float32]:
+    """One channel of probabilities (outputs, *prepared) at the volume's own size (*native)."""
     restored = restore(probabilities[channel], geometry, fill=1.0 if has_background and channel == 0 else 0.0)
     # Interpolation may step over the edges by a rounding error.
     return np.asarray(np.clip(restored, 0, 1), dtype=np.float32)

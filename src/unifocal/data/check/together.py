@@ -11,6 +11,8 @@ from unifocal.data.coding import MaskCoding
 from unifocal.data.split_files import parts_of_units, read_split
 from unifocal.problems import InputError, Problem
 
+SPACINGS_MM = (1e-6, 1e4)
+"""From a nanometre to ten metres: beyond that, sizes and volumes soon overflow."""
 _SHOWN = 5
 
 
@@ -46,9 +48,13 @@ def channel_problems(cases: Sequence[Case], findings: Sequence[Findings], declar
     grey = [case for case, found in read if found.channels == 1]
     if not colour or not grey:
         return problems
-    odd, kind, other = (grey, "grey", "colour") if len(grey) < len(colour) else (colour, "in colour", "grey")
+    are_volumes = any(len(found.size or ()) == 3 for _, found in read)
+    odd, other = (grey, 3) if len(grey) < len(colour) else (colour, 1)
+    what = f"is {'grey' if other == 3 else 'in colour'}, but other images are {'colour' if other == 3 else 'grey'}"
     remedy = "Convert the images so that all are grey or all are in colour."
-    what = f"is {kind}, but other images are {other}"
+    if are_volumes:
+        what = f"has {_number(4 - other, 'channel')}, but other volumes have {other}"
+        remedy = "Save the same channels for all; of a 4D file that holds time points, the one volume that is meant."
     return problems + [Problem(str(case.image), what, remedy, "mixed-channels") for case in odd]
 
 
@@ -68,10 +74,40 @@ def dimension_problems(cases: Sequence[Case], findings: Sequence[Findings]) -> l
 
 
 def spacing_problems(cases: Sequence[Case], findings: Sequence[Findings]) -> list[Problem]:
-    """Spacing that is known for some cases only; distances in mm and in pixels cannot be averaged."""
-    if not any(case.mask for case in cases):
-        return []
+    """Distances that no scanner has; and, where there are masks, spacing that is known for some cases only."""
     read = [(case, found) for case, found in zip(cases, findings, strict=True) if found.size is not None]
+    return _strange_spacings(read) + _half_known(read)
+
+
+def _strange_spacings(read: Sequence[tuple[Case, Findings]]) -> list[Problem]:
+    low, high = SPACINGS_MM
+    strange: dict[tuple[str, tuple[float, ...]], list[str]] = defaultdict(list)
+    for case, found in read:
+        spacing = case.spacing_mm or found.spacing_mm or ()
+        if not all(low <= step <= high for step in spacing):
+            # What is given for many images at once is told once.
+            strange["" if case.spacing_mm else case.name, spacing].append(str(case.image))
+    remedy = "Check the unit in the file's header, the table of cases, or --spacing."
+    return [
+        Problem(
+            images[0],
+            f"has a spacing of {' x '.join(f'{step:.4g}' for step in spacing)} mm{_others(len(images) - 1)}, and only "
+            f"{low:g} to {high:g} mm can be used",
+            remedy,
+            "spacing-strange",
+        )
+        for (_, spacing), images in strange.items()
+    ]
+
+
+def _others(count: int) -> str:
+    return f" (as {_number(count, 'other image')})" if count else ""
+
+
+def _half_known(read: Sequence[tuple[Case, Findings]]) -> list[Problem]:
+    """Distances in mm and in pixels cannot be averaged."""
+    if not any(case.mask for case, _ in read):
+        return []
     unknown = [case.name for case, found in read if case.spacing_mm is None and found.spacing_mm is None]
     if not unknown or len(unknown) == len(read):
         return []
@@ -184,12 +220,13 @@ def _contradictions(pairs: Sequence[tuple[Case, Findings]]) -> list[Problem]:
 
 
 def patient_count_problems(patients: int, needed: int, dataset: DataSet, where: str) -> list[Problem]:
-    """Fewer patients than folds."""
+    """Fewer patients than folds, or than the two parts of a training."""
     if patients >= needed:
         return []
     whose = "" if dataset.patients_known else " (no patients are named, so every image counts as one)"
-    what = f"has {_number(patients, 'patient')}{whose}, but {needed} folds need {needed}"
-    fewer = f"Give --folds {patients}, or add patients." if patients > 1 else "Add patients."
+    need = f"{needed} folds need {needed}" if needed > 2 else "a training needs 2 and a comparison 3"
+    what = f"has {_number(patients, 'patient')}{whose}, but {need}"
+    fewer = f"Give --folds {patients}, or add patients." if patients > 2 else "Add patients."
     return [Problem(where, what, fewer, "too-few-patients")]
 
 

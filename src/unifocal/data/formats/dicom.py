@@ -132,7 +132,8 @@ def _from_series(paths: Sequence[Path], decode: _Decode) -> Scan:
         notes = (*notes, Problem(str(list(patients.values())[1]), what, remedy, "dicom-two-patients"))
     array: Array | None = None
     for index, source in enumerate(place.order):
-        slice_ = decode(_read_header(paths[source], with_pixels=True), paths[source])[:, 0]
+        with guarded(paths[source]):
+            slice_ = decode(_read_header(paths[source], with_pixels=True), paths[source])[:, 0]
         if array is None:
             array = np.empty((len(slice_), len(paths), *slice_.shape[1:]), slice_.dtype)
         array[:, index] = slice_
