@@ -17,6 +17,8 @@ from unifocal.reporting.table import to_csv
 from unifocal.reporting.tables_results import EQUIVALENT, WORSE, paper_table, results_table
 from unifocal.statistics import Analysis
 
+# Of studies that tune, race or lose runs alone.
+UNUSED = ("race", "tuned", "tuning_gain", "tuning_trials", "failed_runs", "run_notes")
 LOSSES = ("bce", "focal", "unified_focal(gamma=0.5)")
 
 
@@ -38,7 +40,7 @@ def test_a_rich_study_has_every_table_and_sections_come_in_order(sample: tuple[S
         "results", "undefined", "pooled", "comparison", "omnibus", "stability", "variance", "power", "agreement",
         "groups",
     ]  # fmt: skip
-    assert tuple(table_files(study, analysis, sections)) == TABLE_NAMES
+    assert tuple(table_files(study, analysis, sections)) == tuple(name for name in TABLE_NAMES if name not in UNUSED)
     for section in sections:
         for table in section.tables:
             assert table.caption

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import typer
 
 from unifocal import __version__
-from unifocal.cli import compare, data, evaluate, export, losses, predict, protocols, report, train
+from unifocal.cli import compare, data, evaluate, export, losses, predict, protocols, report, status, train, tune
 from unifocal.problems import InputError, WorkFailedError
 
 INTERRUPTED = 130
@@ -23,9 +23,11 @@ app = typer.Typer(
 )
 app.command(name="compare")(compare.compare)
 app.command(name="train")(train.train)
+app.command(name="tune")(tune.tune)
 app.command(name="predict")(predict.predict)
 app.command(name="export")(export.export)
 app.command(name="evaluate")(evaluate.evaluate)
+app.command(name="status")(status.status)
 app.command(name="report")(report.report)
 app.command(name="protocols")(protocols.protocols)
 app.command(name="losses")(losses.losses)

@@ -43,6 +43,23 @@ def compare(
     seeds: Annotated[
         str | None, typer.Option("--seeds", rich_help_panel="Study", help="Seeds, with commas. Default: 0.")
     ] = None,
+    tune: Annotated[
+        int | None,
+        typer.Option(
+            "--tune",
+            rich_help_panel="Study",
+            help="Tune every loss inside every fold with this many trials, the same for all; the test part takes no "
+            "part. --set tuning.over=gamma,learning_rate says over what; default: the loss's own parameters.",
+        ),
+    ] = None,
+    race: Annotated[
+        bool | None,
+        typer.Option(
+            "--race",
+            rich_help_panel="Study",
+            help="Fold after fold, and losses that are clearly worse leave (--set race_error=0.05).",
+        ),
+    ] = None,
     metric: o.Metric = None,
     label: o.Label = None,
     margin: o.Margin = None,
@@ -58,6 +75,27 @@ def compare(
         int | None,
         typer.Option("--jobs", rich_help_panel="Study", help="Runs at once. Default: one per core, or one on a GPU."),
     ] = None,
+    ray_address: Annotated[
+        str | None,
+        typer.Option(
+            "--ray-address", rich_help_panel="Study", help="Runs on Ray: auto or host:port joins, local starts one."
+        ),
+    ] = None,
+    gpus_per_run: Annotated[
+        float | None,
+        typer.Option(
+            "--gpus-per-run", rich_help_panel="Study", help="With Ray: share of a GPU for each run, e.g. 0.25."
+        ),
+    ] = None,
+    storage: Annotated[
+        str | None,
+        typer.Option(
+            "--storage",
+            rich_help_panel="Study",
+            help="With Ray, where machines share no folder: runs pass through it, e.g. s3://bucket/study.",
+        ),
+    ] = None,
+    log: o.Log = None,
     config: o.Config = None,
     set_: o.Settings = None,
 ) -> None:
@@ -70,6 +108,8 @@ def compare(
       unifocal compare --data brain --losses bce,focal,unified_focal
       unifocal compare --data drive --split official --size 512
       unifocal compare --data d --losses 'focal(gamma=1),focal(gamma=3)' --set training.batch_size=8
+      unifocal compare --data brain --tune 10 --race --log tensorboard
+      unifocal compare --data brain --ray-address auto --gpus-per-run 0.25 --jobs 16
     """
     from unifocal.cli.show import show_study
     from unifocal.config.resolve import resolve
@@ -81,6 +121,8 @@ def compare(
         "margin": margin,
         "resamples": resamples, "protocol": protocol, "budget": budget,
         "preprocessing.size": size, "out": out, "jobs": jobs,
+        "tuning.trials": tune, "race": race, "compute.ray_address": ray_address,
+        "compute.gpus_per_run": gpus_per_run, "compute.storage": storage, "compute.loggers": log,
     }  # fmt: skip
     resolved = resolve(StudyConfig, config=config, settings=set_ or [], flags=flags)
 

@@ -50,6 +50,14 @@ Budget = Annotated[
 Epochs = Annotated[
     int | None, typer.Option("--epochs", rich_help_panel=_STUDY, help="The most epochs of one run. Default: 60.")
 ]
+Log = Annotated[
+    str | None,
+    typer.Option(
+        "--log",
+        rich_help_panel=_STUDY,
+        help="Where epochs are also written to: tensorboard, mlflow, or both with a comma.",
+    ),
+]
 
 
 Metric = Annotated[

@@ -19,7 +19,7 @@ def report(
     config: o.Config = None,
     set_: o.Settings = None,
 ) -> None:
-    """Build the tables, figures and page of a study or an evaluation again from its scores.
+    """Build the tables, figures and page of a study, an evaluation or a search again from its scores.
 
     What is not given is as the study's own command had it.
 
@@ -33,7 +33,14 @@ def report(
     flags = {"study": study, "metric": metric, "label": label, "margin": margin, "resamples": resamples}
     resolved = resolve(ReportConfig, config=config, settings=set_ or [], flags=flags)
 
-    from unifocal.cli.show import show_study
+    from rich.console import Console
+
+    from unifocal.cli.show import show_places, show_study
+    from unifocal.experiments.conclude import StudyOutcome
     from unifocal.experiments.rebuild import rebuild
 
-    show_study(rebuild(resolved))
+    outcome = rebuild(resolved)
+    if isinstance(outcome, StudyOutcome):
+        show_study(outcome)
+    else:
+        show_places(Console(highlight=False), {"Report": outcome})

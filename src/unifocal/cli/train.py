@@ -19,6 +19,7 @@ def train(
     budget: o.Budget = None,
     epochs: o.Epochs = None,
     size: o.Size = None,
+    log: o.Log = None,
     out: o.Out = None,
     config: o.Config = None,
     set_: o.Settings = None,
@@ -39,7 +40,7 @@ def train(
 
     flags = data_flags | {
         "loss": loss, "seed": seed, "training.epochs": epochs, "preprocessing.size": size, "out": out,
-        "protocol": protocol, "budget": budget,
+        "protocol": protocol, "budget": budget, "compute.loggers": log,
     }  # fmt: skip
     resolved = resolve(TrainConfig, config=config, settings=set_ or [], flags=flags)
 

@@ -223,7 +223,9 @@ class StudyConfig(ModelConfig):
     @model_validator(mode="before")
     @classmethod
     def _name_the_folder(cls, values: Any) -> Any:
-        """Without `out`, the study goes to `studies/` under the name of the data."""
+        """Without `out`, the study goes to `studies/` under the name of the data. A file for `train` has one `loss`."""
+        if isinstance(values, dict) and "loss" in values:
+            values = {"losses": values["loss"]} | {key: value for key, value in values.items() if key != "loss"}
         return _with_out(values, lambda name: Path("studies") / name)
 
 
@@ -272,10 +274,11 @@ class PredictConfig(Section):
 
 
 class ExportConfig(Section):
-    """`unifocal export`: a trained network as ONNX."""
+    """`unifocal export`: a trained network as ONNX or as a MONAI bundle; without `format`, the name says which."""
 
     model: Path
     out: Path
+    format: Literal["onnx", "monai"] | None = None
 
 
 class EvaluateConfig(Section):

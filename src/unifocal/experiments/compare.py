@@ -1,13 +1,11 @@
 """`compare`: train with every loss on every fold, score every case, give the verdict."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
-from unifocal.config.schema import StudyConfig, TrainingConfig
-from unifocal.data.split_plan import unit_of
+from unifocal.config.schema import StudyConfig
 from unifocal.data.splits import Fold
 from unifocal.experiments.conclude import Question, StudyOutcome, conclude, metric_problems
 from unifocal.experiments.folder import (
@@ -27,16 +25,16 @@ from unifocal.experiments.inputs import (
     refuse_other_label,
     refuse_unusable_losses,
 )
+from unifocal.experiments.outer import OuterRuns
 from unifocal.experiments.plan import training_for
 from unifocal.experiments.pool import execute_all
-from unifocal.experiments.prepare import Prepared
 from unifocal.experiments.probabilities import join_probabilities
 from unifocal.experiments.progress import Reporter
-from unifocal.experiments.record import bundle_details, cases_table, describe_study, identity_of, jobs_of
+from unifocal.experiments.race import Course, Records, race_problems, replay
+from unifocal.experiments.record import cases_table, describe_study, identity_of, jobs_of
 from unifocal.experiments.run import RunTask
-from unifocal.problems import WorkFailedError
-
-Records = Mapping[RunKey, dict[str, Any] | None]
+from unifocal.problems import Problem, WorkFailedError, raise_if_any
+from unifocal.training.loggers import logger_problems
 
 
 class StudyFailedError(WorkFailedError):
@@ -56,6 +54,7 @@ def compare(config: StudyConfig, *, command: str, reporter: Reporter) -> StudyOu
         StudyFailedError: If every run failed.
     """
     problems = loss_problems(config.losses) + metric_problems(config.metric, "metric")
+    problems += logger_problems(config.compute.loggers)
     checked = load_data(
         config, out=config.out, minimum_patients=patients_needed(config.split), problems=problems, reporter=reporter
     )
@@ -63,53 +62,32 @@ def compare(config: StudyConfig, *, command: str, reporter: Reporter) -> StudyOu
     config = config.model_copy(update={"training": training_for(config.training, checked.facts[0].ndim)})
     refuse_other_label(config.label, checked)
     folds = make_folds_of(config.split, checked)
+    raise_if_any([*race_problems(config, len(folds)), *_tuning_problems(config, folds)])
     identity = identity_of(config, checked, folds)
     earlier = refuse_other_study(config.out, identity)
     records = _finished(config, len(folds))
-    if all(record is not None for record in records.values()):
+    course = Course(config, len(folds))
+    replay(course, records)
+    if course.is_over:
         reporter.say("All runs were done before.")
         with lock_study(config.out):
-            return _conclude(config, records, reporter)
+            return _conclude(course, records, reporter)
     prepared = prepare_all(config, checked, reporter)
     with lock_study(config.out):
         settings = earlier or describe_study(config, checked, prepared, folds, identity, command)
         if earlier is None:
             write_table(config.out / "cases.csv", cases_table(checked, folds, config.split.by))
             write_yaml(config.out / "study.yaml", settings)
-        tasks = [task for task in _tasks(config, prepared, folds, settings) if records[task.key] is None]
-        return _conclude(config, _run_all(config, tasks, records, reporter), reporter)
+        runs = OuterRuns(config, checked, prepared, folds, settings["machine"])
+        return _conclude(course, _run_rounds(course, runs, records, reporter), reporter)
 
 
-def _tasks(config: StudyConfig, prepared: Prepared, folds: Sequence[Fold], settings: dict[str, Any]) -> list[RunTask]:
-    machine = settings["machine"]
-    training = TrainingConfig.model_validate(
-        config.training.model_dump() | {"threads": machine["threads_per_run"], "precision": machine["precision"]}
-    )
-    places: dict[str, list[int]] = {}
-    for index, case in enumerate(prepared.cases):
-        places.setdefault(unit_of(case, config.split.by), []).append(index)
+def _tuning_problems(config: StudyConfig, folds: Sequence[Fold]) -> list[Problem]:
+    if config.tuning is None:
+        return []
+    from unifocal.experiments.tuning.asked import tuning_problems
 
-    def indices(members: Sequence[str]) -> tuple[int, ...]:
-        return tuple(sorted(index for member in members for index in places[member]))
-
-    return [
-        RunTask(
-            key=RunKey(loss.label, number, seed),
-            study=config.out,
-            loss=loss,
-            network=config.network,
-            training=training,
-            inference=config.inference,
-            prepared=prepared,
-            train=indices(fold.train),
-            validation=indices(fold.validation),
-            test=indices(fold.test),
-            details=bundle_details(config, prepared, loss.label),
-        )
-        for seed in config.seeds
-        for number, fold in enumerate(folds)
-        for loss in config.losses
-    ]
+    return tuning_problems(config.losses, config.tuning, config.training, config.network, folds)
 
 
 def _finished(config: StudyConfig, folds: int) -> Records:
@@ -119,24 +97,46 @@ def _finished(config: StudyConfig, folds: int) -> Records:
     return {key: record if record and record["status"] == "done" else None for key, record in records.items()}
 
 
-def _run_all(config: StudyConfig, tasks: Sequence[RunTask], records: Records, reporter: Reporter) -> Records:
-    epochs = config.training.epochs
-    done = epochs * (len(records) - len(tasks)) + sum(_trained(task.folder) for task in tasks)
-    jobs = min(jobs_of(config, len(records)), len(tasks))
-    reporter.say(f"{len(tasks)} of {len(records)} runs to do, {jobs} at once, at most {epochs} epochs each")
-    reporter.stage("Training (epochs)", epochs * len(records), done)
-    records = dict(records)
-    for record in execute_all(tasks, jobs=jobs, reporter=reporter):
-        key = RunKey(record["loss"], record["fold"], record["seed"])
-        records[key] = record
-        if record["status"] == "failed":
-            reporter.say(f"FAILED {key}: {record['reason']}")
-        reporter.advance(max(0, epochs - record.get("epochs", epochs)), f"{key}: done")
+def _run_rounds(course: Course, runs: OuterRuns, records: Records, reporter: Reporter) -> Records:
+    """Round after round, until all are done or a race is decided."""
+    config, records = course.config, dict(records)
+    while not course.is_over:
+        wanted = course.wanted()
+        choices = runs.tune([*course.keys, *wanted], reporter)
+        tasks = [runs.task(key, choices) for key in wanted if records[key] is None]
+        if tasks:
+            _announce(course, tasks, records, reporter)
+        jobs = jobs_of(config, len(records))
+        for index, record in execute_all(tasks, jobs=jobs, compute=config.compute, reporter=reporter):
+            key, epochs = tasks[index].key, tasks[index].training.epochs
+            records[key] = record
+            if record["status"] == "failed":
+                reporter.say(f"FAILED {key}: {record['reason']}")
+            reporter.advance(max(0, epochs - record.get("epochs", epochs)), f"{key}: done")
+        for left in course.close(records):
+            reporter.say(f"{left.loss} leaves the race: worse than {left.against} (p {left.p:.2g})")
+        course.write()
     return records
 
 
-def _conclude(config: StudyConfig, records: Records, reporter: Reporter) -> StudyOutcome:
-    known = [record for record in records.values() if record is not None]
+def _announce(course: Course, tasks: Sequence[RunTask], records: Records, reporter: Reporter) -> None:
+    """What this round has to do; the bar counts the epochs of all rounds that those who still race have before them."""
+    config = course.config
+    epochs, jobs = config.training.epochs, min(jobs_of(config, len(records)), len(tasks))
+    ahead = len(course.race.racing) * sum(map(len, course.rounds[course.number + 1 :]))
+    before = len(course.keys) + len(course.wanted()) - len(tasks)
+    which = f"Round {course.number + 1} of {len(course.rounds)}: " if len(course.rounds) > 1 else ""
+    at_once = f"{jobs} at once" if jobs else "as many at once as Ray has room for"
+    longest = max(task.training.epochs for task in tasks)
+    reporter.say(f"{which}{len(tasks)} of {len(records)} runs to do, {at_once}, at most {longest} epochs each")
+    done = epochs * before + sum(_trained(task.folder) for task in tasks)
+    reporter.stage("Training (epochs)", epochs * (before + ahead) + sum(task.training.epochs for task in tasks), done)
+
+
+def _conclude(course: Course, records: Records, reporter: Reporter) -> StudyOutcome:
+    config = course.config
+    course.write()
+    known = [record for key in course.keys if (record := records[key]) is not None]
     failed = tuple(record for record in known if record["status"] != "done")
     finished = [record for record in known if record["status"] == "done"]
     if not finished:

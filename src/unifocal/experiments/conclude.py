@@ -8,10 +8,12 @@ from typing import IO, Any, Literal
 import pandas as pd
 
 from unifocal.experiments.folder import write_table
+from unifocal.experiments.race import read_departures
 from unifocal.metrics import METRICS
 from unifocal.problems import InputError, Problem, bad_input
 from unifocal.reporting import write_report
 from unifocal.statistics import Analysis, analyse
+from unifocal.statistics.result import Departure
 
 Noun = Literal["loss", "method"]
 
@@ -55,8 +57,12 @@ class Question:
     margin: float | None
     noun: Noun
 
-    def answer(self, scores: pd.DataFrame) -> Analysis:
+    def answer(self, scores: pd.DataFrame, left: Sequence[Departure] = ()) -> Analysis:
         """Analyse scores.
+
+        Args:
+            scores: All of them.
+            left: Who left the race.
 
         Raises:
             InputError: If the scores lack the metric or the label.
@@ -69,6 +75,7 @@ class Question:
             order=self.order,
             margin=self.margin,
             noun=self.noun,
+            left=left,
         )
 
 
@@ -76,7 +83,7 @@ def conclude(folder: Path, question: Question, *, failed: Sequence[dict[str, Any
     """Analyse a folder's `scores.csv` and write what follows from it.
 
     Args:
-        folder: Holds `study.yaml`, `cases.csv` and `scores.csv`.
+        folder: Holds `study.yaml`, `cases.csv` and `scores.csv`; of a race also `race.csv`.
         question: What the scores are asked.
         failed: The records of failed runs.
 
@@ -85,7 +92,7 @@ def conclude(folder: Path, question: Question, *, failed: Sequence[dict[str, Any
     """
     path = folder / "scores.csv"
     try:
-        analysis = question.answer(read_scores(path))
+        analysis = question.answer(read_scores(path), read_departures(folder))
     except InputError as error:
         named = [replace(each, where=str(path)) if each.where == "the scores" else each for each in error.problems]
         raise InputError(named) from None

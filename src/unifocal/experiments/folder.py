@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -52,8 +53,13 @@ def write_text(path: Path, text: str) -> None:
     """Write a file in one step."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(path.name + ".partial")
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(path)
+    try:
+        partial.write_text(text, encoding="utf-8")
+        partial.replace(path)
+    except OSError:  # a full disk needs the room more than half a file
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
+        raise
 
 
 def write_pieces(path: Path, pieces: Iterable[str]) -> None:
@@ -103,7 +109,8 @@ def read_run(folder: Path) -> dict[str, Any] | None:
     record = read_record(folder)
     if record is None or not {"loss", "fold", "seed", "status", "reason"} <= record.keys():
         return None
-    complete = all((folder / name).is_file() for name in ("scores.csv", WEIGHTS))
+    kept = ("scores.csv", WEIGHTS) if record.get("keeps_all", True) else ("scores.csv",)
+    complete = all((folder / name).is_file() for name in kept)
     return record if complete or record["status"] != "done" else None
 
 

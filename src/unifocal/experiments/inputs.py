@@ -3,7 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
-from unifocal.config.schema import LossConfig, ModelConfig, SplitConfig
+from unifocal.config.schema import DataConfig, LossConfig, ModelConfig, SplitConfig
 from unifocal.data.check import CheckedData, check_data, sound
 from unifocal.data.datasets import open_dataset
 from unifocal.data.phantom import write_phantom
@@ -11,11 +11,12 @@ from unifocal.data.regions import Regions
 from unifocal.data.split_plan import SplitPlan, make_folds
 from unifocal.data.splits import Fold, Person, people_of
 from unifocal.experiments.folder import check_out, slug
+from unifocal.experiments.mirror import describe_bytes
 from unifocal.experiments.plan import Grid, image_pipeline, network_problems, network_spec, plan_preparation
 from unifocal.experiments.prepare import Prepared, cache_of, outputs_for, prepare
 from unifocal.experiments.progress import Reporter
 from unifocal.experiments.recipe import Recipe
-from unifocal.experiments.request import request_of
+from unifocal.experiments.request import mirrors_of, request_of
 from unifocal.experiments.segment import build_loss
 from unifocal.losses import create, describe
 from unifocal.problems import InputError, Problem, bad_input, raise_if_any
@@ -54,6 +55,7 @@ def load_data(
         raise_if_any(problems)
         data = data.model_copy(update={"folder": _phantom(config, out)})
     try:
+        _fetch(data, reporter)
         reading = open_dataset(request_of(data))
         reporter.stage("Checking cases", len(reading.dataset.cases))
         result = check_data(
@@ -67,6 +69,9 @@ def load_data(
     if checked.warnings:
         count = len(checked.warnings)
         reporter.say(f"{count} warning{'s' if count > 1 else ''} about the data; `unifocal data check` lists them.")
+    for each in checked.warnings:
+        if each.kind == "class-absent":
+            reporter.say(f"{each.what[:1].upper()}{each.what[1:]}: it is not trained.")
     return checked
 
 
@@ -158,7 +163,10 @@ def prepare_all(config: ModelConfig, checked: CheckedData, reporter: Reporter) -
             f"The cache ({cache.folder}, at most {config.cache.limit}) does not hold all prepared cases: the others "
             "are prepared whenever they are needed, which takes time. --set cache.limit=... gives more room."
         )
-    return Prepared(cache, cases, keys, pipeline, grid, shape[0], checked.labels, checked.coding, names, regions)
+    return Prepared(
+        cache, cases, keys, pipeline, grid, shape[0], checked.labels, checked.coding, names, regions,
+        mirrors_of(config.data),
+    )  # fmt: skip
 
 
 def people_in(checked: CheckedData) -> tuple[Person, ...]:
@@ -223,6 +231,13 @@ def _untrainable(checked: CheckedData) -> list[Problem]:
         what = f"hold the label {max(checked.labels)}, but predicted masks are written with 16 bits"
         problems.append(Problem("the masks", what, "Number the labels 1, 2, ..., or give --mask-threshold 1."))
     return problems
+
+
+def _fetch(data: DataConfig, reporter: Reporter) -> None:
+    for mirror in mirrors_of(data):
+        if not mirror.folder.is_dir():
+            reporter.say(f"Copying {mirror.url} ({describe_bytes(mirror.size)}) to {mirror.folder}")
+            mirror.fetch()
 
 
 def phantom_names(config: ModelConfig) -> tuple[str, ...]:

@@ -1,101 +1,97 @@
-"""Runs one after the other in this process, or several at once in processes of their own."""
+"""Work one after the other in this process, in several processes, or on the machines of a Ray cluster."""
 
-import multiprocessing
-import os
-import queue
-import signal
 from collections.abc import Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
 from functools import partial
 from typing import Any
 
+from unifocal.config.sections import ComputeConfig
 from unifocal.experiments.progress import Reporter
-from unifocal.experiments.run import RunTask, execute, prepare_worker
-from unifocal.problems import WorkFailedError
+from unifocal.experiments.run import set_threads
+from unifocal.experiments.storage import StoredWork, stored
+from unifocal.experiments.work import Work
 from unifocal.training.callbacks import EpochRecord
 
-_messages: Any = None
+__all__ = ["Work", "execute_all", "goes_to_ray"]
 
 
-class WorkerLostError(WorkFailedError):
-    """A worker process was killed from outside."""
+def goes_to_ray(compute: ComputeConfig) -> bool:
+    """Whether work is done by Ray, which then decides how much of it at once where that is not said."""
+    return compute.ray_address is not None or compute.gpus_per_run is not None
 
 
-def execute_all(tasks: Sequence[RunTask], *, jobs: int, reporter: Reporter) -> Iterator[dict[str, Any]]:
-    """Do every run; `reporter` hears of each epoch.
+def execute_all(
+    work: Sequence[Work], *, jobs: int, compute: ComputeConfig, reporter: Reporter
+) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Do all work; `reporter` hears of each epoch.
+
+    Work whose process died goes on from its last epoch; after `compute.attempts` deaths without an epoch between
+    them it is recorded as failed. Only in this process (1 job, without Ray) does such a death end everything.
 
     Args:
-        tasks: The runs.
-        jobs: How many at once. With 1 they run in this process.
+        work: What is to be done.
+        jobs: How much at once; 0, with Ray: as much as there is room for.
+        compute: Where.
         reporter: Advanced by one per epoch.
 
     Yields:
-        The record of each run as it ends.
+        Index and record of each as it ends.
 
     Raises:
-        WorkerLostError: If a worker process dies, for instance killed for its memory.
+        InputError: If the storage or the cluster cannot be had.
     """
-    if not tasks:
+    left = list(range(len(work)))
+    if compute.storage is not None:
+        work = [stored(each, compute.storage, is_elsewhere=goes_to_ray(compute)) for each in work]
+        for index in tuple(left):
+            if (record := _fetched(work[index])) is not None:
+                left.remove(index)
+                yield index, record
+    if not left:
         return
-    if jobs == 1 or len(tasks) == 1:
-        prepare_worker(tasks[0].training.threads, parent=None)
-        for task in tasks:
-            yield execute(task, partial(_report, reporter, task))
-        return
-    context = multiprocessing.get_context("spawn")
-    messages = context.Queue()
-    with ProcessPoolExecutor(
-        jobs, mp_context=context, initializer=_start, initargs=(tasks[0].training.threads, os.getpid(), messages)
-    ) as pool:
-        pending: set[Future[dict[str, Any]]] = {pool.submit(_execute, task) for task in tasks}
-        try:
-            while pending:
-                finished, pending = wait(pending, timeout=0.2, return_when=FIRST_COMPLETED)
-                _drain(messages, reporter)
-                for future in finished:
-                    yield future.result()
-        except BrokenProcessPool:
-            message = (
-                "a worker process was killed, perhaps because memory ran out; "
-                f"the same command continues, fewer --jobs (now {jobs}) need less memory"
-            )
-            raise WorkerLostError(message) from None
-        finally:
-            for future in pending:
-                future.cancel()
-            if pending:
-                _kill(pool)
+    todo = [work[index] for index in left]
+
+    def tell(index: int, record: EpochRecord) -> None:
+        _tell(reporter, todo[index].name, record)
+
+    if goes_to_ray(compute):
+        from unifocal.experiments.on_ray.runs import execute_on_ray
+
+        ended = execute_on_ray(todo, jobs=jobs, compute=compute, tell=tell)
+    elif jobs == 1:
+        ended = _execute_here(todo, reporter)
+    else:
+        from unifocal.experiments.processes import execute_in_processes
+
+        ended = execute_in_processes(todo, jobs=jobs, attempts=compute.attempts, tell=tell)
+    for index, record in ended:
+        reporter.run(todo[index].name, None)
+        yield left[index], _brought(todo[index], record)
 
 
-def _report(reporter: Reporter, task: RunTask, record: EpochRecord) -> None:
-    reporter.advance(1, _note(str(task.key), record))
+def _execute_here(work: Sequence[Work], reporter: Reporter) -> Iterator[tuple[int, dict[str, Any]]]:
+    for index, each in enumerate(work):
+        set_threads(each.threads)
+        yield index, each.execute(partial(_tell, reporter, each.name))
 
 
-def _start(threads: int, parent: int, messages: Any) -> None:
-    global _messages  # noqa: PLW0603 - a pool's initializer has no other way to hand a queue to its tasks
-    _messages = messages
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # an interrupted study's own process ends its workers
-    prepare_worker(threads, parent)
+def _tell(reporter: Reporter, name: str, record: EpochRecord) -> None:
+    reporter.run(name, record)
+    reporter.advance(1, f"{name}: epoch {record.epoch + 1}, validation Dice {record.validation_dice:.2f}")
 
 
-def _execute(task: RunTask) -> dict[str, Any]:
-    return execute(task, lambda record: _messages.put(_note(str(task.key), record)))
+def _fetched(work: Work) -> dict[str, Any] | None:
+    assert isinstance(work, StoredWork)
+    return work.fetch()
 
 
-def _drain(messages: Any, reporter: Reporter) -> None:
-    while True:
-        try:
-            note = messages.get_nowait()
-        except queue.Empty:
-            return
-        reporter.advance(1, note)
-
-
-def _kill(pool: ProcessPoolExecutor) -> None:
-    for process in list((pool._processes or {}).values()):  # noqa: SLF001 - public only from Python 3.14
-        process.kill()
-
-
-def _note(name: str, record: EpochRecord) -> str:
-    return f"{name}: epoch {record.epoch + 1}, validation Dice {record.validation_dice:.2f}"
+def _brought(work: Work, record: dict[str, Any]) -> dict[str, Any]:
+    """The record of work that another machine did, whose files are brought to this one first."""
+    if not isinstance(work, StoredWork) or not work.is_elsewhere:
+        return record
+    if record["status"] != "done":
+        return work.lost(record["reason"])
+    try:
+        fetched = work.fetch()
+    except Exception as error:  # noqa: BLE001 - every service has errors of its own
+        return work.lost(f"the results cannot be fetched ({error})")
+    return fetched or work.lost(f"the results are not at {work.url}")

@@ -15,6 +15,7 @@ from unifocal.data.check.limits import cases_at_once
 from unifocal.data.coding import MaskCoding
 from unifocal.data.regions import Regions
 from unifocal.data.workers import Failed, map_isolated
+from unifocal.experiments.mirror import Mirror
 from unifocal.experiments.plan import Grid
 from unifocal.experiments.recipe import Recipe, geometry_of, keep
 from unifocal.inference import decide
@@ -44,6 +45,7 @@ class Prepared:
         coding: What the masks' stored values mean.
         label_names: What labels are called, where that is declared; of regions, what they are called.
         regions: Overlapping regions that the network segments instead of the labels; None where labels do not overlap.
+        mirrors: Copies of remote folders that the cases' files are in.
     """
 
     cache: Cache
@@ -56,6 +58,16 @@ class Prepared:
     coding: MaskCoding
     label_names: Mapping[int, str] = field(default_factory=dict)
     regions: Regions | None = None
+    mirrors: tuple[Mirror, ...] = ()
+
+    def fetch_data(self) -> None:
+        """Copy remote data to this machine, unless they are there.
+
+        Raises:
+            OSError: If that cannot be done.
+        """
+        for mirror in self.mirrors:
+            mirror.fetch()
 
     @property
     def out_channels(self) -> int:

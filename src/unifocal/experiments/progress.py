@@ -1,12 +1,17 @@
-"""What a person sees while runs go on: a bar with the time left, or plain lines where there is no terminal."""
+"""What a person sees while runs go on: one live view of all of them, or plain lines where there is no terminal."""
 
 import time
+from collections.abc import Callable, Iterable, Iterator
 from types import TracebackType
-from typing import Protocol, Self
+from typing import TYPE_CHECKING, Protocol, Self
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
-from rich.table import Column
+from rich.table import Column, Table
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from unifocal.training.callbacks import EpochRecord
 
 
 class Reporter(Protocol):
@@ -18,6 +23,9 @@ class Reporter(Protocol):
     def advance(self, steps: int = 1, note: str = "") -> None:
         """Some steps are done; `note` says what happens now."""
 
+    def run(self, name: str, record: "EpochRecord | None") -> None:
+        """A run closed an epoch; None: it ended, however it did. This counts no steps."""
+
     def say(self, text: str) -> None:
         """One line that stays."""
 
@@ -25,7 +33,8 @@ class Reporter(Protocol):
 class ConsoleReporter:
     """A `Reporter` on standard error.
 
-    The time left is estimated from this stage's own pace, leaving out steps that were done before it began.
+    In a terminal, below the bar: a line for each run that goes on, and the best so far. The time left is estimated
+    from this stage's own pace, leaving out steps that were done before it began.
     """
 
     _QUIET_SECONDS = 20.0
@@ -36,8 +45,9 @@ class ConsoleReporter:
         self.total = self.done = self.skipped = 0
         self.started = self.spoken = time.monotonic()
         self.task: TaskID | None = None
+        self.runs = Runs()
         fixed, rest = Column(no_wrap=True), Column(ratio=1, no_wrap=True, overflow="ellipsis")
-        self.bar = Progress(
+        self.bar = _BarAndRuns(
             TextColumn("{task.description}", table_column=fixed),
             BarColumn(bar_width=16),
             MofNCompleteColumn(table_column=fixed),
@@ -48,6 +58,7 @@ class ConsoleReporter:
             transient=True,
             expand=True,
         )
+        self.bar.below = lambda: self.runs.lines(self.console.height - 3)
 
     def __enter__(self) -> Self:
         self.bar.start()
@@ -62,6 +73,7 @@ class ConsoleReporter:
         """Start a stage; see `Reporter`."""
         self.title, self.total, self.done, self.skipped = title, total, done, done
         self.started = self.spoken = time.monotonic()
+        self.runs = Runs()
         if self.task is not None:
             self.bar.remove_task(self.task)
         self.task = self.bar.add_task(title, total=total, completed=done, left="", note="")
@@ -75,12 +87,18 @@ class ConsoleReporter:
         self.done += steps
         left = self._left()
         if self.task is not None:
-            self.bar.update(self.task, completed=self.done, left=left, note=note)
+            # What the note says of an epoch stands in the run's own line.
+            shown = "" if self.runs.active else note
+            self.bar.update(self.task, completed=self.done, left=left, note=shown)
         now = time.monotonic()
         if not self.console.is_terminal and now - self.spoken > self._QUIET_SECONDS:
             self.spoken = now
             text = f"{self.title}: {self.done} of {self.total}, {left}" + (f" ({note})" if note else "")
             self.console.print(text, soft_wrap=True, markup=False)
+
+    def run(self, name: str, record: "EpochRecord | None") -> None:
+        """Renew a run's line, or take it away; see `Reporter`."""
+        self.runs.hear(name, record)
 
     def say(self, text: str) -> None:
         """Print a line; see `Reporter`."""
@@ -92,6 +110,60 @@ class ConsoleReporter:
             return ""
         seconds = (time.monotonic() - self.started) / fresh * (self.total - self.done)
         return f"about {describe_seconds(seconds)} left"
+
+
+class Runs:
+    """The runs that go on, each with its last epoch, and the best epoch of any."""
+
+    def __init__(self) -> None:
+        self.active: dict[str, EpochRecord] = {}
+        self.best: tuple[str, EpochRecord] | None = None
+
+    def hear(self, name: str, record: "EpochRecord | None") -> None:
+        """See `Reporter.run`."""
+        if record is None:
+            self.active.pop(name, None)
+            return
+        self.active[name] = record
+        # Where Dice is undefined, it is not a number, which is never the greater one.
+        highest = self.best[1].validation_dice if self.best else -1.0
+        if record.validation_dice > highest:
+            self.best = (name, record)
+
+    def lines(self, most: int) -> Iterator[RenderableType]:
+        """One line per run in a table of at most so many lines, then the best so far."""
+        # Another thread draws while epochs come in.
+        runs = list(self.active.items())
+        shown = runs if len(runs) <= most else runs[: max(0, most - 1)]
+        if shown:
+            columns = [Column(ratio=1, no_wrap=True, overflow="ellipsis"), *(Column(no_wrap=True) for _ in range(3))]
+            table = Table.grid(*columns, padding=(0, 3, 0, 0), expand=True)
+            for name, record in shown:
+                dice = f"validation Dice {record.validation_dice:.2f}"
+                pace = f"{describe_pace(record.seconds)} per epoch"
+                table.add_row(Text(f"  {name}"), f"epoch {record.epoch + 1}", dice, Text(pace, "dim"))
+            yield table
+        if len(shown) < len(runs):
+            yield Text(f"  and {len(runs) - len(shown)} more", "dim")
+        if self.best is not None:
+            name, record = self.best
+            text = f"  best so far: {name}: validation Dice {record.validation_dice:.2f}, epoch {record.epoch + 1}"
+            yield Text(text, "bold", no_wrap=True, overflow="ellipsis")
+
+
+class _BarAndRuns(Progress):
+    below: Callable[[], Iterable[RenderableType]] = tuple
+
+    def get_renderables(self) -> Iterable[RenderableType]:
+        yield from super().get_renderables()
+        yield from self.below()
+
+
+def describe_pace(seconds: float) -> str:
+    """A short duration with enough digits: `0.25 s`, `3.1 s`, `45 s`, `3 min`."""
+    if seconds < 9.95:
+        return f"{seconds:.2f} s" if seconds < 0.995 else f"{seconds:.1f} s"
+    return describe_seconds(seconds)
 
 
 def describe_seconds(seconds: float) -> str:

@@ -18,6 +18,7 @@ from unifocal.data.split_plan import unit_of
 from unifocal.data.splits import Fold, split_hash
 from unifocal.experiments.folder import installed_version
 from unifocal.experiments.inputs import foreground_percent
+from unifocal.experiments.pool import goes_to_ray
 from unifocal.experiments.prepare import Prepared
 from unifocal.experiments.segment import spec_of
 from unifocal.losses import describe
@@ -97,12 +98,20 @@ def describe_study(
 
 
 def identity_of(config: StudyConfig, checked: CheckedData, folds: Sequence[Fold]) -> dict[str, Any]:
-    """What must agree for a command to continue a study: settings, data and split; not paths, not `--jobs`."""
+    """What must agree for a command to continue a study: settings, data and split; not paths, nor where runs are done.
+
+    Of tuning and a race only where they are asked for, so that studies from before them can be continued.
+    """
     asked = config.model_dump(mode="json", include={"preprocessing", "network", "training", "losses", "seeds"})
     # How much memory the windows may take changes nothing that they find.
     asked["inference"] = config.inference.model_dump(mode="json", exclude={"memory"})
     asked["losses"] = ", ".join(loss.label for loss in config.losses)
     asked["labels"] = list(checked.labels)
+    if config.tuning is not None:
+        # No trial of nested tuning is stopped early, whatever the scheduler.
+        asked["tuning"] = config.tuning.model_dump(mode="json", exclude={"scheduler"})
+    if config.race:
+        asked |= {"race": True, "race_error": config.race_error, "metric": config.metric, "label": config.label}
     spacings = {case.spacing_mm for case in checked.dataset.cases}
     asked["spacing_mm"] = ", ".join(sorted("unknown" if s is None else f"{s[0]:g}x{s[1]:g}" for s in spacings))
     asked["mask_coding"] = asdict(checked.coding)
@@ -160,8 +169,10 @@ def _describe_loss(loss: LossConfig) -> dict[str, Any]:
 
 
 def jobs_of(config: StudyConfig, runs: int) -> int:
-    """How many of the runs at once: as asked, else one per core, or one on a GPU."""
-    return min(config.jobs or (1 if torch.cuda.is_available() else _cores()), runs)
+    """How many of the runs at once: as asked, else one per core, or one on a GPU; 0: as many as Ray has room for."""
+    if goes_to_ray(config.compute):
+        return min(config.jobs, runs)
+    return max(1, min(config.jobs or (1 if torch.cuda.is_available() else _cores()), runs))
 
 
 def _cores() -> int:

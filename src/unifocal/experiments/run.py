@@ -1,11 +1,11 @@
 """One run: train on a fold, segment its test cases, score them. All values are plain, so it can run anywhere."""
 
+import gc
 import math
-import os
-import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,8 @@ from filelock import FileLock
 from torch import nn
 
 from unifocal.config.schema import InferenceConfig, LossConfig, NetworkConfig, TrainingConfig
+from unifocal.config.sections import ComputeConfig
+from unifocal.experiments.attempts import explain, is_out_of_memory
 from unifocal.experiments.folder import SCORE_COLUMNS, WEIGHTS, RunKey, read_run, score_rows, write_json, write_table
 from unifocal.experiments.prepare import Prepared
 from unifocal.experiments.probabilities import PROBABILITIES, csv_text, probability_rows, write_probabilities
@@ -24,6 +26,7 @@ from unifocal.metrics import score_case
 from unifocal.models import save_bundle
 from unifocal.training import Patches, Samples, derive_seed, fit
 from unifocal.training.callbacks import EpochRecord
+from unifocal.training.loggers import open_loggers
 
 FEWEST_PATCHES = 64
 """Training samples of an epoch on volumes, at least."""
@@ -45,6 +48,8 @@ class RunTask:
         validation: Indices of the validation cases.
         test: Indices of the test cases.
         details: What the weights file tells about itself.
+        compute: Who else is told of epochs.
+        keeps_all: Whether weights, predictions and probabilities are kept; without, the scores are.
     """
 
     key: RunKey
@@ -58,31 +63,83 @@ class RunTask:
     validation: tuple[int, ...]
     test: tuple[int, ...]
     details: Mapping[str, Any]
+    compute: ComputeConfig = field(default_factory=ComputeConfig)
+    keeps_all: bool = True
+
+    @property
+    def name(self) -> str:
+        """For notes and messages."""
+        return str(self.key)
 
     @property
     def folder(self) -> Path:
         """Where the run's files go."""
         return self.study / self.key.place
 
+    @property
+    def threads(self) -> int:
+        """That training takes."""
+        return self.training.threads
+
+    def execute(self, on_epoch: Callable[[EpochRecord], None]) -> dict[str, Any]:
+        """Do the run; see `execute`."""
+        return execute(self, on_epoch)
+
+    def lost(self, reason: str) -> dict[str, Any]:
+        """Keep and return the failed record of a run that could not be done to its end."""
+        return _close(self, {"status": "failed", "reason": reason}, time.monotonic())
+
 
 def execute(task: RunTask, on_epoch: Callable[[EpochRecord], None]) -> dict[str, Any]:
     """Do a run, or return the record of the finished one; an error becomes a failed record.
 
-    The record is written last: a run without one is unfinished and goes on from its last epoch.
+    The record is written last: a run without one is unfinished and goes on from its last epoch. Where memory runs out,
+    that is tried once; what raises or diverges would do so again.
     """
-    task.folder.mkdir(parents=True, exist_ok=True)
-    # A killed study's worker may live for a moment longer; it must not write into the continued run.
-    with FileLock(task.folder / ".lock", timeout=600):
-        record = read_run(task.folder)
-        if record is not None and record["status"] == "done":
-            return record
-        started = time.monotonic()
+    started = time.monotonic()
+    try:
+        task.folder.mkdir(parents=True, exist_ok=True)
+        # A killed study's worker may live for a moment longer; it must not write into the continued run.
+        with FileLock(task.folder / ".lock", timeout=600):
+            record = read_run(task.folder)
+            if record is not None and record["status"] == "done":
+                return record
+            return _close(task, _outcome(task, on_epoch), started)
+    except OSError as error:  # neither the folder nor its lock can be written
+        return _close(task, {"status": "failed", "reason": explain(error)}, started)
+
+
+def _outcome(task: RunTask, on_epoch: Callable[[EpochRecord], None]) -> dict[str, Any]:
+    notes: list[str] = []
+    for is_last in (False, True):
         try:
+            task.prepared.fetch_data()
             outcome = _train_and_score(task, on_epoch)
-        except Exception as error:  # noqa: BLE001 - whatever a run dies of, the study goes on and says so
-            outcome = {"status": "failed", "reason": f"{type(error).__name__}: {error}"}
-        key = {"loss": task.key.loss, "fold": task.key.fold, "seed": task.key.seed}
-        record = key | outcome | {"wall_seconds": round(time.monotonic() - started, 1)}
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a run dies of, the study goes on and says so
+            reason = explain(error)
+            if is_last or not is_out_of_memory(error):
+                again = " twice" if notes else ""
+                reason = f"memory ran out{again} ({reason})" if is_out_of_memory(error) else reason
+                return {"status": "failed", "reason": reason}
+            notes = [f"Memory ran out once ({reason})."]
+        else:
+            return outcome | {"notes": notes + outcome["notes"]}
+        # Only here, where the error no longer holds what the run had allocated.
+        gc.collect()
+        torch.cuda.empty_cache()
+    raise AssertionError
+
+
+def _close(task: RunTask, outcome: dict[str, Any], started: float) -> dict[str, Any]:
+    """The run's record, written where that can be done."""
+    key = {"loss": task.key.loss, "fold": task.key.fold, "seed": task.key.seed}
+    record = key | outcome | {"wall_seconds": round(time.monotonic() - started, 1)}
+    if not task.keeps_all:
+        record["keeps_all"] = False
+    if record["status"] != "done":
+        for partial in task.folder.glob("**/*.partial"):
+            partial.unlink(missing_ok=True)
+    with suppress(OSError):  # a full disk: without a record the run is unfinished, which is true
         write_json(task.folder / "record.json", record)
     return record
 
@@ -105,17 +162,9 @@ def samples_for(prepared: Prepared, training: TrainingConfig, cases: int) -> Sam
     return prepared.samples(foreground_share=training.foreground_share, per_case=max(1, math.ceil(wanted / cases)))
 
 
-def prepare_worker(threads: int, parent: int | None) -> None:
-    """Set a process up for runs: its threads, and that it ends when the study's own process is gone."""
+def set_threads(threads: int) -> None:
+    """How many threads PyTorch takes in this process."""
     torch.set_num_threads(threads)
-    if parent is not None:
-        threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
-
-
-def _end_with(parent: int) -> None:
-    while os.getppid() == parent:
-        time.sleep(0.2)
-    os._exit(1)
 
 
 def _train_and_score(task: RunTask, on_epoch: Callable[[EpochRecord], None]) -> dict[str, Any]:
@@ -132,15 +181,18 @@ def _train_and_score(task: RunTask, on_epoch: Callable[[EpochRecord], None]) -> 
         folder=task.folder,
         on_epoch=on_epoch,
         regions=task.prepared.region_classes,
+        loggers=open_loggers(task.compute.loggers, task.study, task.key.place.relative_to("runs").as_posix()),
     )
     network.load_state_dict(result.weights)
     cleanings = cleanings_for(
         network, task.prepared, task.validation, task.inference, batch_size=task.training.batch_size
     )
-    details = dict(task.details) | {"cleanings": {str(label): how.to_plain() for label, how in cleanings.items()}}
-    save_bundle(task.folder / WEIGHTS, network, spec_of(task.prepared, task.network), details=details)
+    if task.keeps_all:
+        details = dict(task.details) | {"cleanings": {str(label): how.to_plain() for label, how in cleanings.items()}}
+        save_bundle(task.folder / WEIGHTS, network, spec_of(task.prepared, task.network), details=details)
     scores, probabilities = _score(task, network, cleanings)
-    write_probabilities(task.folder / PROBABILITIES, [probabilities])
+    if task.keeps_all:
+        write_probabilities(task.folder / PROBABILITIES, [probabilities])
     write_table(task.folder / "scores.csv", scores)
     (task.folder / "state.ckpt").unlink(missing_ok=True)
     return {
@@ -150,13 +202,15 @@ def _train_and_score(task: RunTask, on_epoch: Callable[[EpochRecord], None]) -> 
         "best_epoch": result.best_epoch,
         "seconds": result.seconds,
         "parameters": sum(weight.numel() for weight in network.parameters()),
+        "notes": ["The state file could not be read; training began anew."] if result.restarted else [],
     }
 
 
 def _score(task: RunTask, network: nn.Module, cleanings: Mapping[int, Cleaning]) -> tuple[pd.DataFrame, str]:
     """All of the run's `scores.csv`, and the lines of its table of probabilities."""
     folder = task.folder / "predictions"
-    folder.mkdir(exist_ok=True)
+    if task.keeps_all:
+        folder.mkdir(exist_ok=True)
     prepared, key = task.prepared, task.key
     rows: list[dict[str, Any]] = []
     bins: list[str] = []
@@ -164,10 +218,12 @@ def _score(task: RunTask, network: nn.Module, cleanings: Mapping[int, Cleaning])
     for index, probabilities in zip(task.test, stream, strict=True):
         case, truth = prepared.cases[index], prepared.recipe(index).truth()
         predicted = clean(prepared.decide(probabilities), cleanings)
-        write_prediction(folder, prepared, index, predicted)
+        if task.keeps_all:
+            write_prediction(folder, prepared, index, predicted)
         known = (key.loss, key.fold, key.seed, case.name, case.patient)
         for part in parts_to_score(prepared, truth, predicted, probabilities):
             scores = score_case(part.truth, part.predicted, case.spacing_mm, part.labels, part.probabilities)
             rows += score_rows(key.loss, key.fold, key.seed, case, scores)
-            bins.append(csv_text(probability_rows(known, part.truth, part.probabilities, part.labels)))
+            if task.keeps_all:
+                bins.append(csv_text(probability_rows(known, part.truth, part.probabilities, part.labels)))
     return pd.DataFrame(rows, columns=SCORE_COLUMNS), "".join(bins)

@@ -1,6 +1,7 @@
 """`train`: one network with one loss on all patients but a validation part."""
 
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,15 @@ import numpy as np
 
 from unifocal.config.schema import TrainConfig, TrainingConfig
 from unifocal.data.splits import split_off
-from unifocal.experiments.folder import WEIGHTS, lock_study, read_record, refuse_other_study, write_json, write_yaml
+from unifocal.experiments.folder import (
+    WEIGHTS,
+    lock_study,
+    read_record,
+    refuse_other_study,
+    slug,
+    write_json,
+    write_yaml,
+)
 from unifocal.experiments.inputs import (
     load_data,
     loss_problems,
@@ -19,11 +28,13 @@ from unifocal.experiments.inputs import (
 from unifocal.experiments.plan import training_for
 from unifocal.experiments.progress import Reporter
 from unifocal.experiments.record import bundle_details
-from unifocal.experiments.run import build_network, prepare_worker, samples_for
+from unifocal.experiments.run import build_network, samples_for, set_threads
 from unifocal.experiments.segment import build_loss, cleanings_for, spec_of
 from unifocal.models import save_bundle
 from unifocal.training import derive_seed, fit
+from unifocal.training.callbacks import EpochRecord
 from unifocal.training.fit import choose_precision
+from unifocal.training.loggers import logger_problems, open_loggers
 
 
 @dataclass(frozen=True)
@@ -51,7 +62,7 @@ def train(config: TrainConfig, *, command: str, reporter: Reporter) -> TrainOutc
         InputError: With every problem of the settings and the data; nothing is written then.
         DivergedError: If the loss becomes NaN or infinite.
     """
-    problems = loss_problems((config.loss,))
+    problems = loss_problems((config.loss,)) + logger_problems(config.compute.loggers)
     checked = load_data(config, out=config.out, minimum_patients=2, problems=problems, reporter=reporter)
     refuse_unusable_losses((config.loss,), checked)
     config = config.model_copy(update={"training": training_for(config.training, checked.facts[0].ndim)})
@@ -74,7 +85,7 @@ def train(config: TrainConfig, *, command: str, reporter: Reporter) -> TrainOutc
         if earlier is None:
             settings = {"command": command, "training": training.model_dump(mode="json"), "identity": identity}
             write_yaml(config.out / "study.yaml", settings | {"train": list(kept), "validation": list(apart)})
-        prepare_worker(training.threads, parent=None)
+        set_threads(training.threads)
         reporter.stage("Training (epochs)", training.epochs)
         validation = [index for index, case in enumerate(cases) if case.patient in set(apart)]
         train = [index for index, case in enumerate(cases) if case.patient in set(kept)]
@@ -89,8 +100,10 @@ def train(config: TrainConfig, *, command: str, reporter: Reporter) -> TrainOutc
             seed=derive_seed(config.seed, 0),
             folder=config.out,
             regions=prepared.region_classes,
-            on_epoch=lambda r: reporter.advance(1, f"validation Dice {r.validation_dice:.2f}"),
+            on_epoch=partial(_tell, reporter, config.loss.label),
+            loggers=open_loggers(config.compute.loggers, config.out, slug(config.loss.label)),
         )
+        reporter.run(config.loss.label, None)
         details = bundle_details(config, prepared, config.loss.label)
         network.load_state_dict(result.weights)
         cleanings = cleanings_for(network, prepared, validation, config.inference, batch_size=training.batch_size)
@@ -102,6 +115,11 @@ def train(config: TrainConfig, *, command: str, reporter: Reporter) -> TrainOutc
         write_json(config.out / "record.json", record)
         (config.out / "state.ckpt").unlink(missing_ok=True)
     return TrainOutcome(config.out / WEIGHTS, record)
+
+
+def _tell(reporter: Reporter, name: str, record: EpochRecord) -> None:
+    reporter.run(name, record)
+    reporter.advance(1, f"validation Dice {record.validation_dice:.2f}")
 
 
 def _resolved(training: TrainingConfig) -> TrainingConfig:

@@ -116,7 +116,7 @@ class NetworkSpec:
         known |= dict.fromkeys(_DIMENSION_NAMES, self.dimensions)
         given = {key: value for key, value in known.items() if key in parameters} | dict(self.arguments)
         try:
-            network = kind(**given)
+            network: nn.Module = kind(**given)
         except Exception as error:
             needed = [key for key, p in parameters.items() if p.default is p.empty and p.kind in _NAMED]
             message = f"{self.name} could not be built ({error}); it needs {', '.join(needed) or 'no arguments'}"

@@ -1,14 +1,16 @@
 """What a reader must know before believing the verdict."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 
 import pandas as pd
 
 from unifocal.reporting.study import StudyView
-from unifocal.reporting.wording import count, enumeration, plural
+from unifocal.reporting.wording import count, enumeration, plural, shortened
 from unifocal.statistics.result import Analysis
 
 FEW_PATIENTS = 6
+MOST_REASONS, LONGEST_REASON = 3, 120
 
 
 def cautions(study: StudyView, analysis: Analysis) -> list[str]:
@@ -16,6 +18,8 @@ def cautions(study: StudyView, analysis: Analysis) -> list[str]:
     return [
         *_of_budget(study),
         *_of_runs(study),
+        *_of_race(study),
+        *_of_tuning(study),
         *_of_scores(study, analysis),
         *_of_patients(study),
         *_of_predictions(study),
@@ -26,12 +30,42 @@ def cautions(study: StudyView, analysis: Analysis) -> list[str]:
 def _of_runs(study: StudyView) -> Iterator[str]:
     failed, missing = len(study.failed_runs), study.missing_runs
     if failed:
-        yield f"{count(failed, 'run')} of {len(study.runs)} failed; see Failed runs below."
+        reasons = [shortened(" ".join(reason.split()), LONGEST_REASON) for reason in _reasons_of(study)]
+        more = f"; and {len(reasons) - MOST_REASONS} other reasons" if len(reasons) > MOST_REASONS else ""
+        why = f" ({'; '.join(reasons[:MOST_REASONS])}{more})" if reasons else ""
+        yield f"{count(failed, 'run')} of {len(study.runs)} failed{why}; see Failed runs below."
     if missing:
         yield f"{count(missing, 'run')} left no record; the comparison is not complete."
+    noted = sum(bool(run.notes) for run in study.runs if run.status == "done")
+    if noted:
+        yield f"{count(noted, 'run')} met trouble and went on; see Training below."
     improving = ", ".join(f"{loss}: {runs}" for loss, runs in study.still_improving.items())
     if improving:
         yield f"Training was still improving when it ended ({improving}): more epochs may change the ranking."
+
+
+def _reasons_of(study: StudyView) -> list[str]:
+    """Why runs failed, each reason once, the most frequent first."""
+    return [reason for reason, _ in Counter(run.reason for run in study.failed_runs if run.reason).most_common()]
+
+
+def _of_race(study: StudyView) -> Iterator[str]:
+    left = [each.loss for each in study.exits]
+    if left:
+        yield (
+            f"{enumeration(left)} left the race early and so {'was' if len(left) == 1 else 'were'} scored on fewer "
+            "patients: means stand beside means over other patients, only pairwise comparisons are over the same; see "
+            "The race below."
+        )
+
+
+def _of_tuning(study: StudyView) -> Iterator[str]:
+    if study.tuning.empty:
+        return
+    chosen = study.tuning[study.tuning["chosen"] & (study.tuning["status"] != "done")]
+    where = [f"{row['loss']} in fold {row['fold']}" for row in chosen.to_dict("records")]
+    if where:
+        yield f"Every trial of {enumeration(where)} failed, so the settings as given were used there; see All trials."
 
 
 def _of_scores(study: StudyView, analysis: Analysis) -> Iterator[str]:
@@ -40,7 +74,8 @@ def _of_scores(study: StudyView, analysis: Analysis) -> Iterator[str]:
     without = [loss for loss in study.losses if loss not in set(scores.dropna(subset="value")["loss"])]
     if without and len(without) < len(study.losses):
         yield f"Without any score of the main metric, and so not ranked: {', '.join(without)}."
-    if len({frozenset(cases) for _, cases in scores.groupby("loss")["case"]}) > 1:
+    left = {each.loss for each in study.exits}
+    if len({frozenset(cases) for loss, cases in scores.groupby("loss")["case"] if loss not in left}) > 1:
         yield f"The {plural(study.noun)} were not scored on the same cases."
     unscored = len(set(study.cases["case"]) - set(study.scores["case"]))
     if unscored:

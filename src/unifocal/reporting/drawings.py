@@ -11,6 +11,7 @@ from PIL import Image
 from unifocal.metrics import METRICS
 from unifocal.reporting.drawings_statistics import agreement, critical_difference, rank_shares, variance
 from unifocal.reporting.drawings_threshold import probability_drawings
+from unifocal.reporting.drawings_work import race, tuning_gain
 from unifocal.reporting.drawn import Drawing, Words, finish, panelled, single
 from unifocal.reporting.figure import colours, new_figure
 from unifocal.reporting.overlay import Pixels
@@ -36,6 +37,8 @@ FIGURE_NAMES = (
     "critical_difference",
     "rank_stability",
     "variance",
+    "race",
+    "tuning_gain",
     "training_curves",
     "cases",
 )
@@ -56,6 +59,8 @@ def draw_all(study: StudyView, analysis: Analysis, shown: Sequence[CasePanel]) -
         critical_difference(study, analysis),
         rank_shares(study, analysis),
         variance(study, analysis),
+        race(study),
+        tuning_gain(study),
         training_curves(study),
         _cases(shown),
     )

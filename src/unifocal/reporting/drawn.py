@@ -10,7 +10,19 @@ from matplotlib.figure import Figure
 from unifocal.reporting.figure import inline, new_figure, panels, titled, to_png, to_svg
 
 PANEL_INCHES = (2.7, 2.5)
-Section = Literal["scores", "probabilities", "agreement", "training", "ranking", "cases"]
+Section = Literal[
+    "scores",
+    "probabilities",
+    "agreement",
+    "training",
+    "ranking",
+    "cases",
+    "tuning",
+    "race",
+    "trials",
+    "settings",
+    "front",
+]
 
 
 @dataclass(frozen=True)

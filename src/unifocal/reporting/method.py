@@ -6,6 +6,7 @@ from typing import Any
 
 from unifocal.metrics import METRICS
 from unifocal.reporting.method_statistics import statistics_passage
+from unifocal.reporting.method_work import race_passage, tuning_passage
 from unifocal.reporting.preparation import preparation
 from unifocal.reporting.study import StudyView
 from unifocal.reporting.tables import judged_metrics
@@ -49,6 +50,8 @@ def method_passages(study: StudyView, analysis: Analysis) -> list[Passage]:
         Passage("Split", _split(study) if is_trained else ""),
         Passage("Network", _network(study)),
         Passage("Training", _training(study)),
+        Passage("Tuning", tuning_passage(study)),
+        Passage("Racing", race_passage(study)),
         _losses(study) if is_trained else _methods(study),
         _metrics(study, analysis),
         Passage("Statistics", statistics_passage(study, analysis)),

@@ -23,6 +23,7 @@ from unifocal.reporting.page_sections import (
     page_sections,
 )
 from unifocal.reporting.panels import KEY, CasePanel
+from unifocal.reporting.search import TuningView
 from unifocal.reporting.sections import table_sections
 from unifocal.reporting.study import StudyView
 from unifocal.reporting.tables import labels_of
@@ -70,13 +71,13 @@ def _context(
     measure = measure_of(analysis)
     low, high, ranked = ranking(analysis)
     explained = definitions(analysis)
-    script = "\n".join(_template_file(name) for name in SCRIPTS)
+    script = "\n".join(template_file(name) for name in SCRIPTS)
     scored = scored_only(study)
     number_of = {str(case): number for number, case in enumerate(scored.cases["case"])}
     return {
-        "css": "\n".join(_template_file(name) for name in STYLES),
+        "css": "\n".join(template_file(name) for name in STYLES),
         "script": script,
-        "policy": _policy(script),
+        "policy": content_policy(script),
         "name": study.setting("data", "name"),
         "created": study.setting("created"),
         "noun": study.noun,
@@ -98,22 +99,22 @@ def _context(
         "categories": study.categories,
         "static_cases": static_cases(scored, analysis),
         "case_count": len(scored.cases),
-        "failed": study.failed_runs,
         "definitions": explained,
         "defined": {each.key for each in explained},
         "method": method_passages(study, analysis),
         "environment": environment(study),
-        "config": _as_yaml(study.setting("config")),
+        "config": as_yaml(study.setting("config")),
         "version": study.setting("unifocal"),
         "citations": _citations(study),
     }
 
 
-def _template_file(name: str) -> str:
+def template_file(name: str) -> str:
+    """The text of a file of the folder `templates`."""
     return files("unifocal.reporting").joinpath("templates", name).read_text("utf-8")
 
 
-def _policy(script: str) -> str:
+def content_policy(script: str) -> str:
     """What the browser may do: run this very script, show what is embedded, and load nothing."""
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii")
     return (
@@ -165,7 +166,7 @@ def _label(study: StudyView, analysis: Analysis) -> str:
     return study.name_of(analysis.verdict.label).removeprefix("label ")
 
 
-def environment(study: StudyView) -> str:
+def environment(study: StudyView | TuningView) -> str:
     """Versions, machine and command as plain lines."""
     lines = [f"unifocal {study.setting('unifocal') or ABSENT}"]
     for section in ("versions", "machine"):
@@ -176,7 +177,8 @@ def environment(study: StudyView) -> str:
     return "\n".join([*lines, *(["", f"$ {command}"] if command else [])])
 
 
-def _as_yaml(value: Any) -> str:
+def as_yaml(value: Any) -> str:
+    """Settings as they are shown; nothing for none."""
     if not value:
         return ""
     return yaml.safe_dump(value, sort_keys=False, allow_unicode=True, default_flow_style=None, width=88)

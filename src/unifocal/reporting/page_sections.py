@@ -1,7 +1,7 @@
 """The page's middle: tables and figures, each where a reader looks for them; and every metric's definition."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from unifocal.metrics import METRICS
@@ -20,7 +20,10 @@ LAYOUT = (
     ("agreement", "Predicted against true size", "Size", ("agreement",), "agreement"),
     ("probabilities", "Probabilities", "Probabilities", (), "probabilities"),
     ("groups", "Groups of cases", "Groups", ("groups",), ""),
-    ("training", "Training", "Training", (), "training"),
+    ("race", "The race", "Race", ("race",), "race"),
+    ("tuning", "Tuning inside each fold", "Tuning", ("tuned", "gain", "trials"), "tuning"),
+    ("training", "Training", "Training", ("notes",), "training"),
+    ("failed", "Failed runs", "Failed runs", ("failed",), ""),
     ("further", "Further tables", "Further tables", (), ""),
 )
 
@@ -71,6 +74,8 @@ def page_sections(
         if anchor == "comparison" and not any(part.id == "comparison" for part in mine):
             what = f"There is only one {study.noun}, so there is nothing to compare."
             instead = what if len(study.losses) == 1 else f"No two {study.nouns} could be compared."
+        if anchor == "race" and not mine and study.setting("config", "race"):
+            instead = "No loss was clearly worse before the end, so nobody left and every run was done."
         if mine or shown or instead:
             found.append(PageSection(anchor, title, short, mine, shown, instead))
     return found
@@ -83,8 +88,13 @@ def drawings_of(drawings: Mapping[str, Drawing], section: str) -> tuple[Drawing,
 
 def definitions(analysis: Analysis) -> list[Definition]:
     """Every metric that the analysis names, in the catalogue's order."""
-    named = {*analysis.summary["metric"], *analysis.pooled["metric"], analysis.verdict.metric}
-    return [_definition(metric) for name, metric in METRICS.items() if name in named]
+    return definitions_of({*analysis.summary["metric"], *analysis.pooled["metric"], analysis.verdict.metric})
+
+
+def definitions_of(named: Iterable[str]) -> list[Definition]:
+    """Those metrics, in the catalogue's order; one that is not in it is left out."""
+    wanted = set(named)
+    return [_definition(metric) for name, metric in METRICS.items() if name in wanted]
 
 
 def _definition(metric: Metric) -> Definition:

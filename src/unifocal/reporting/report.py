@@ -1,6 +1,6 @@
 """Write a study's report: the page, the tables and the figures."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from unifocal.reporting.drawings import FIGURE_NAMES, Drawing, case_panels, draw_all
@@ -8,8 +8,8 @@ from unifocal.reporting.figure import house_style
 from unifocal.reporting.files import write_whole
 from unifocal.reporting.page import render
 from unifocal.reporting.sections import TABLE_NAMES, table_files, table_sections
-from unifocal.reporting.study import StudyView, read_study
-from unifocal.reporting.table import to_csv, to_markdown
+from unifocal.reporting.study import read_study
+from unifocal.reporting.table import Table, to_csv, to_markdown
 from unifocal.reporting.table_latex import to_latex
 from unifocal.statistics.result import Analysis
 
@@ -35,23 +35,25 @@ def write_report(folder: Path, analysis: Analysis) -> Path:
         shown = case_panels(study, analysis)
         drawings = draw_all(study, analysis, shown)
     page = render(study, analysis, drawings, shown)
-    _write_tables(folder / "tables", study, analysis)
-    _write_figures(folder / "figures", drawings)
+    tables = table_files(study, analysis, table_sections(study, analysis))
+    write_tables(folder / "tables", tables, TABLE_NAMES)
+    write_figures(folder / "figures", drawings, FIGURE_NAMES)
     path = folder / "report.html"
     write_whole(path, page.encode())
     return path
 
 
-def _write_tables(folder: Path, study: StudyView, analysis: Analysis) -> None:
-    files = table_files(study, analysis, table_sections(study, analysis))
+def write_tables(folder: Path, files: Mapping[str, Sequence[Table]], names: Iterable[str]) -> None:
+    """Write each file's tables as Markdown, LaTeX and CSV; remove the files of `names` that have none."""
     formats = {"md": to_markdown, "tex": to_latex, "csv": to_csv}
-    for name in TABLE_NAMES:
+    for name in names:
         for ending, written in formats.items():
             _replace(folder / f"{name}.{ending}", written(files[name]).encode() if name in files else None)
 
 
-def _write_figures(folder: Path, drawings: Mapping[str, Drawing]) -> None:
-    for name in FIGURE_NAMES:
+def write_figures(folder: Path, drawings: Mapping[str, Drawing], names: Iterable[str]) -> None:
+    """Write each figure as SVG and PNG; remove those of `names` that were not drawn."""
+    for name in names:
         drawing = drawings.get(name)
         _replace(folder / f"{name}.svg", None if drawing is None else drawing.svg.encode())
         _replace(folder / f"{name}.png", None if drawing is None else drawing.png)

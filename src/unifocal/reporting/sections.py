@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from unifocal.reporting.study import StudyView
 from unifocal.reporting.table import Table
 from unifocal.reporting.tables import labels_of, metric_title
+from unifocal.reporting.tables_race import failed_table, notes_table, race_intro, race_table
 from unifocal.reporting.tables_ranking import (
     agreement_table,
     mean_ranks_table,
@@ -22,6 +23,7 @@ from unifocal.reporting.tables_results import (
     undefined_table,
 )
 from unifocal.reporting.tables_tests import compared_metrics, comparison_table
+from unifocal.reporting.tables_tuned import chosen_table, gain_tables, trial_tables
 from unifocal.statistics.result import Analysis
 
 TABLE_NAMES = (
@@ -37,6 +39,12 @@ TABLE_NAMES = (
     "power",
     "agreement",
     "groups",
+    "race",
+    "tuned",
+    "tuning_gain",
+    "tuning_trials",
+    "failed_runs",
+    "run_notes",
 )
 
 
@@ -63,7 +71,11 @@ def table_sections(study: StudyView, analysis: Analysis) -> list[TableSection]:
     """The report's tables; a section without any is left out."""
     sections = [
         TableSection(each.id, each.title, each.intro, tuple(t for t in each.tables if t.rows), each.is_open)
-        for each in (*_score_sections(study, analysis), *_test_sections(study, analysis))
+        for each in (
+            *_score_sections(study, analysis),
+            *_test_sections(study, analysis),
+            *_work_sections(study, analysis),
+        )
     ]
     return [section for section in sections if section.tables]
 
@@ -127,6 +139,20 @@ def _test_sections(study: StudyView, analysis: Analysis) -> Iterator[TableSectio
     yield TableSection(
         "groups", "Groups of cases", "", tuple(category_table(study, analysis, column) for column in study.categories)
     )
+
+
+def _work_sections(study: StudyView, analysis: Analysis) -> Iterator[TableSection]:
+    race, chosen, failed = (
+        race_table(study, metric_title(analysis.verdict.metric)),
+        chosen_table(study),
+        failed_table(study),
+    )
+    yield TableSection("race", "The race", race_intro(study) if race else "", _there(race))
+    yield TableSection("tuned", "What each fold chose", "", _there(chosen))
+    yield TableSection("gain", "What tuning changed, on inner folds", "", gain_tables(study))
+    yield TableSection("trials", "All trials", "", trial_tables(study), is_open=False)
+    yield TableSection("failed", "Failed runs", "", _there(failed))
+    yield TableSection("notes", "Runs that met trouble and went on", "", _there(notes_table(study)), is_open=False)
 
 
 def _comparisons(analysis: Analysis, label: int) -> Iterator[Table]:

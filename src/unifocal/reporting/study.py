@@ -1,16 +1,19 @@
 """A study folder, read into plain tables."""
 
 import json
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import yaml
 
 from unifocal.data.case import Source
 from unifocal.problems import Problem, raise_if_any
+from unifocal.reporting.race import EarlyExit, RunKey, read_exits, spared_by
+from unifocal.reporting.reading import as_numbers, read_settings, read_table
+from unifocal.reporting.tuned import read_tuned
 
 KNOWN_CASE_COLUMNS = frozenset(
     {
@@ -35,6 +38,7 @@ SCORE_COLUMNS = frozenset({"loss", "fold", "seed", "case", "patient", "label", "
 CASE_COLUMNS = frozenset({"case", "patient"})
 PREDICTION_COLUMNS = frozenset({"loss", "case", "file"})
 MOST_CATEGORIES = 8
+NO_STUDY = "Give the folder that `unifocal compare` or `unifocal evaluate` wrote, or run that command again"
 
 
 @dataclass(frozen=True)
@@ -47,6 +51,7 @@ class Run:
         seed: The run's seed.
         status: `done` or `failed`.
         reason: Why it failed; empty when it did not.
+        notes: What else happened on its way, in sentences.
         best_epoch: The epoch whose weights were kept.
         seconds: How long it took.
         history: One row per epoch; None when there is none to read.
@@ -62,6 +67,7 @@ class Run:
     seconds: float | None
     history: pd.DataFrame | None
     folder: Path
+    notes: tuple[str, ...] = ()
 
     def prediction(self, case: str) -> Path:
         """The file of a case's predicted mask."""
@@ -82,6 +88,8 @@ class StudyView:
         runs: Every run with a record, in the order of loss, fold and seed.
         losses: The losses' labels in the order in which they were asked for; in an evaluation the methods' names.
         predictions: In an evaluation, the cell of `predictions.csv` that names each method's mask of each case.
+        tuning: The trials of nested tuning (`tuning.csv`); empty where nothing was tuned.
+        exits: The losses that left the race (`race.csv`).
     """
 
     folder: Path
@@ -91,6 +99,8 @@ class StudyView:
     runs: tuple[Run, ...]
     losses: tuple[str, ...]
     predictions: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    tuning: pd.DataFrame = field(default_factory=pd.DataFrame)
+    exits: tuple[EarlyExit, ...] = ()
 
     def setting(self, *keys: str) -> Any:
         """The value under nested keys of `study.yaml`; None where any of them is absent."""
@@ -130,15 +140,36 @@ class StudyView:
         return tuple(run for run in self.runs if run.status != "done")
 
     @property
+    def planned(self) -> tuple[int, tuple[int, ...]]:
+        """How many folds, and which seeds, every loss was to be trained with."""
+        folds, seeds = self.setting("split", "folds"), self.setting("config", "seeds")
+        known = {run.fold for run in self.runs}, {run.seed for run in self.runs}
+        return (
+            len(folds) if isinstance(folds, list) else max(known[0], default=-1) + 1,
+            tuple(seeds) if isinstance(seeds, list) else tuple(sorted(known[1])),
+        )
+
+    @property
+    def spared(self) -> dict[str, int]:
+        """How many runs of each loss the race made needless; only those who were spared any."""
+        spared = spared_by(self.exits, self.losses, *self.planned) - self._recorded
+        counted = Counter(loss for loss, _, _ in spared)
+        return {loss: counted[loss] for loss in self.losses if loss in counted}
+
+    @property
+    def _recorded(self) -> set[RunKey]:
+        return {(run.loss, run.fold, run.seed) for run in self.runs}
+
+    @property
     def missing_runs(self) -> int:
-        """How many combinations of a loss, a fold and a seed, of those that occur, have no record."""
+        """How many combinations of a loss, a fold and a seed, of those that occur, have no record and should."""
         expected = {
             (loss, fold, seed)
             for loss in self.losses
             for fold in {run.fold for run in self.runs}
             for seed in {run.seed for run in self.runs}
         }
-        return len(expected - {(run.loss, run.fold, run.seed) for run in self.runs})
+        return len(expected - self._recorded - spared_by(self.exits, self.losses, *self.planned))
 
     @property
     def still_improving(self) -> dict[str, str]:
@@ -217,76 +248,31 @@ def read_study(folder: Path) -> StudyView:
             that is there cannot; every such problem at once.
     """
     problems: list[Problem] = []
-    settings = _read_settings(folder / "study.yaml", problems)
-    cases = _read_table(folder / "cases.csv", CASE_COLUMNS, problems)
-    scores = _read_table(folder / "scores.csv", SCORE_COLUMNS, problems)
+    settings = read_settings(folder / "study.yaml", problems, NO_STUDY)
+    cases = read_table(folder / "cases.csv", CASE_COLUMNS, problems)
+    scores = read_table(folder / "scores.csv", SCORE_COLUMNS, problems)
     if "value" in scores:
-        scores = _with_numbers(folder / "scores.csv", scores, problems)
+        whole = ("fold", "seed", "label")
+        scores = as_numbers(folder / "scores.csv", scores, problems, whole=whole, real=("value",))
     predictions = _read_predictions(folder / "predictions.csv", problems)
+    trials = read_tuned(folder / "tuning.csv", problems)
+    exits = read_exits(folder / "race.csv", problems)
     raise_if_any(problems)
     runs = [_read_run(record) for record in sorted(folder.glob("runs/*/*/record.json"))]
     losses = _ordered_losses(settings, scores, runs)
     runs.sort(key=lambda run: (losses.index(run.loss), run.fold, run.seed))
-    return StudyView(folder, settings, cases, scores, tuple(runs), losses, predictions)
+    return StudyView(folder, settings, cases, scores, tuple(runs), losses, predictions, trials, exits)
 
 
 def _seed_and_fold(run: Run) -> tuple[int, int]:
     return run.seed, run.fold
 
 
-def _read_settings(path: Path, problems: list[Problem]) -> Mapping[str, Any]:
-    remedy = "Give the folder that `unifocal compare` or `unifocal evaluate` wrote, or run that command again"
-    if not path.is_file():
-        problems.append(Problem(str(path), "the file is missing", remedy))
-        return {}
-    try:
-        settings = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        problems.append(Problem(str(path), f"not readable as YAML: {error}", remedy))
-        return {}
-    if not isinstance(settings, Mapping):
-        problems.append(Problem(str(path), "holds no mapping of settings", remedy))
-        return {}
-    return settings
-
-
-def _read_table(path: Path, columns: frozenset[str], problems: list[Problem]) -> pd.DataFrame:
-    remedy = "Run the study's command again; it continues where it stopped"
-    if not path.is_file():
-        problems.append(Problem(str(path), "the file is missing", remedy))
-        return pd.DataFrame()
-    try:
-        # Text first: a case named 0009 or NA keeps its name.
-        table = pd.read_csv(path, dtype=str, keep_default_na=False)
-    except (ValueError, OSError) as error:
-        problems.append(Problem(str(path), f"not readable as a CSV table: {error}", remedy))
-        return pd.DataFrame()
-    missing = sorted(columns - set(table.columns))
-    if missing:
-        problems.append(Problem(str(path), f"lacks the columns {', '.join(missing)}", remedy))
-        return pd.DataFrame()
-    return table
-
-
 def _read_predictions(path: Path, problems: list[Problem]) -> dict[tuple[str, str], str]:
     if not path.is_file():
         return {}
-    table = _read_table(path, PREDICTION_COLUMNS, problems)
+    table = read_table(path, PREDICTION_COLUMNS, problems)
     return {(row["loss"], row["case"]): row["file"] for row in table.to_dict("records")}
-
-
-def _with_numbers(path: Path, scores: pd.DataFrame, problems: list[Problem]) -> pd.DataFrame:
-    try:
-        return scores.assign(
-            fold=pd.to_numeric(scores["fold"]).astype(int),
-            seed=pd.to_numeric(scores["seed"]).astype(int),
-            label=pd.to_numeric(scores["label"]).astype(int),
-            value=pd.to_numeric(scores["value"].replace("", None)).astype(float),
-        )
-    except (ValueError, TypeError) as error:
-        what = f"a number cannot be read: {error}"
-        problems.append(Problem(str(path), what, "Run the study's command again"))
-        return scores
 
 
 def _read_run(record: Path) -> Run:
@@ -304,6 +290,7 @@ def _read_run(record: Path) -> Run:
             seconds=None if content.get("seconds") is None else float(content["seconds"]),
             history=_read_history(folder / "history.csv"),
             folder=folder,
+            notes=tuple(map(str, content.get("notes") or ())),
         )
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         reason = f"{record.name} cannot be read ({type(error).__name__}: {error})"

@@ -22,7 +22,7 @@ from unifocal.reporting.tables import (
     unit_of,
     with_unit,
 )
-from unifocal.reporting.wording import ABSENT, capital, count, interval, number
+from unifocal.reporting.wording import ABSENT, capital, count, enumeration, interval, number
 from unifocal.statistics.result import Analysis
 
 WORSE, EQUIVALENT = "†", "‡"
@@ -39,8 +39,8 @@ def results_table(analysis: Analysis, losses: Sequence[str], label: int) -> Tabl
         rows.append((heading(metric, unit_of(chosen, metric)), _summary_cells(analysis, chosen, metric, label, losses)))
     return Table(
         caption=(
-            f"Mean over {_patients(summary)} with its 95 % interval{label_words(analysis, label)}. "
-            f"{_legend([cell for _, cells in rows for cell in cells], 'row')}"
+            f"Mean over {_patients(summary, analysis)} with its 95 % interval{label_words(analysis, label)}. "
+            f"{_legend([cell for _, cells in rows for cell in cells], 'row')}{_left(analysis, losses)}"
             "↑ higher is better, ↓ lower is better."
         ),
         stub="Metric",
@@ -65,8 +65,8 @@ def paper_table(analysis: Analysis, losses: Sequence[str], label: int, noun: str
     rows = tuple((loss, tuple(column[place] for column in columns)) for place, loss in enumerate(losses))
     return Table(
         caption=(
-            f"Mean over {_patients(summary)} with its 95 % interval{label_words(analysis, label)}. "
-            f"{_legend([cell for column in columns for cell in column], 'column')}"
+            f"Mean over {_patients(summary, analysis)} with its 95 % interval{label_words(analysis, label)}. "
+            f"{_legend([cell for column in columns for cell in column], 'column')}{_left(analysis, losses)}"
             "↑ higher is better, ↓ lower is better."
         ),
         stub=capital(noun),
@@ -78,12 +78,26 @@ def paper_table(analysis: Analysis, losses: Sequence[str], label: int, noun: str
     )
 
 
-def _patients(summary: pd.DataFrame) -> str:
+def _patients(summary: pd.DataFrame, analysis: Analysis) -> str:
+    summary = _stayed(summary, analysis)
     counts = summary.loc[summary["metric"].isin(judged_metrics(summary["metric"])), "n_patients"]
     if counts.empty:
         return count(0, "patient")
     most = count(int(counts.max()), "patient")
     return most if counts.nunique() == 1 else f"at most {most}, those whose value is defined,"
+
+
+def _stayed(table: pd.DataFrame, analysis: Analysis) -> pd.DataFrame:
+    """Without the losses that left the race: they were scored on other patients."""
+    return table[~table["loss"].isin([each.loss for each in analysis.left])]
+
+
+def _left(analysis: Analysis, losses: Sequence[str]) -> str:
+    gone = [each.loss for each in analysis.left if each.loss in losses]
+    if not gone:
+        return ""
+    their = "its" if len(gone) == 1 else "their"
+    return f"{enumeration(gone)} left the race: {their} means are over fewer patients, never bold and without marks. "
 
 
 def _legend(cells: Sequence[Cell], line: str) -> str:
@@ -112,7 +126,8 @@ def _best(chosen: pd.DataFrame, metric: str) -> str | None:
 def _summary_cells(
     analysis: Analysis, chosen: pd.DataFrame, metric: str, label: int, losses: Sequence[str]
 ) -> tuple[Cell, ...]:
-    best = _best(chosen, metric)
+    best = _best(_stayed(chosen, analysis), metric)
+    gone = {each.loss for each in analysis.left}
     digits = decimals(metric, unit_of(chosen, metric), chosen["mean"])
     by_loss = {row["loss"]: row for row in chosen.to_dict("records")}
     highest = by_loss[best]["mean"] if best is not None else math.nan
@@ -126,10 +141,15 @@ def _summary_cells(
         undefined = int(row["n_undefined"])
         cells.append(
             Cell(
-                text=number(row["mean"], digits) + marks.get(loss, ""),
+                text=number(row["mean"], digits) + ("" if loss in gone else marks.get(loss, "")),
                 note=interval(row["lower"], row["upper"], digits),
-                remark=f"{undefined} undefined" if undefined else "",
-                strong=row["mean"] == highest,
+                remark=", ".join(
+                    [
+                        *([f"{count(int(row['n_patients']), 'patient')}"] if loss in gone else []),
+                        *([f"{undefined} undefined"] if undefined else []),
+                    ]
+                ),
+                strong=loss not in gone and row["mean"] == highest,
                 numbers=(float(row["mean"]), float(row["lower"]), float(row["upper"])),
             )
         )
@@ -163,21 +183,25 @@ def pooled_table(analysis: Analysis, losses: Sequence[str], label: int) -> Table
     """Metrics from the elements of all cases together: large lesions weigh most."""
     pooled = analysis.pooled[analysis.pooled["label"] == label]
     metrics = judged_metrics(pooled["metric"])
+    gone = {each.loss for each in analysis.left}
     rows = []
     for metric in metrics:
         values = pooled[pooled["metric"] == metric].set_index("loss")["value"].astype(float)
         digits = decimals(metric, "", values)
-        finite = values.dropna()
+        finite = values[[loss not in gone for loss in values.index]].dropna()
         best = (finite.max() if direction(metric) == "higher" else finite.min()) if len(finite) > 1 else math.nan
         found = [float(values.get(loss, math.nan)) for loss in losses]
-        cells = tuple(Cell(number(value, digits), strong=value == best, numbers=(value,)) for value in found)
+        cells = tuple(
+            Cell(number(value, digits), strong=value == best and loss not in gone, numbers=(value,))
+            for loss, value in zip(losses, found, strict=True)
+        )
         rows.append((heading(metric, ""), cells))
     cases = int(pooled["n_cases"].max()) if len(pooled) else 0
     return Table(
         caption=(
             f"Pooled over {count(cases, 'case')}{label_words(analysis, label)}: each metric from all cases' counts "
             "added up (elements, or lesions for lesion metrics), so large and many-lesioned cases dominate. No "
-            "interval and no test belongs to these figures."
+            f"interval and no test belongs to these figures. {_left(analysis, losses)}".rstrip()
         ),
         stub="Metric, pooled",
         columns=tuple(losses),
@@ -240,7 +264,7 @@ def category_table(study: StudyView, analysis: Analysis, column: str) -> Table:
     return Table(
         caption=(
             f"{with_unit(metric_title(metric), unit)} by {column}: mean over the patients of each group. "
-            "These groups were not tested; read them as hints."
+            f"These groups were not tested; read them as hints. {_left(analysis, study.losses)}".rstrip()
         ),
         stub="Group",
         columns=("Patients", *study.losses),

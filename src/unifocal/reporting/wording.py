@@ -49,6 +49,17 @@ def p_value(value: float) -> str:
     return "<0.001" if value < 0.001 else f"{value:.3f}"
 
 
+def duration(seconds: float) -> str:
+    """A time as one would say it: `40 s`, `12 min`, `3.4 h`; nothing when it is not finite."""
+    if not math.isfinite(seconds):
+        return ""
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    if seconds < 6000:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h"
+
+
 def count(number_of: int, singular: str, plural: str = "") -> str:
     """`1 case`, `2 cases`, `1,941,105 parameters`."""
     noun = singular if number_of == 1 else (plural or f"{singular}s")

@@ -13,9 +13,9 @@ from unifocal.statistics.notes import notes, population
 from unifocal.statistics.omnibus import omnibus
 from unifocal.statistics.pooled import count_undefined, pool
 from unifocal.statistics.power import power_table
-from unifocal.statistics.result import Analysis
+from unifocal.statistics.result import Analysis, Departure
 from unifocal.statistics.retraining import retrained_pairs
-from unifocal.statistics.sheets import Sheet, build_sheets, clean, comparable, loss_order
+from unifocal.statistics.sheets import Sheet, build_sheets, clean, comparable, loss_order, rarest_label
 from unifocal.statistics.standing import SIGNIFICANCE, Evidence
 from unifocal.statistics.tables import describe, margin_of, rank_losses
 from unifocal.statistics.verdict import reach_verdict
@@ -31,6 +31,7 @@ def analyse(
     order: Sequence[str] | None = None,
     margin: float | None = None,
     noun: str = "loss",
+    left: Sequence[Departure] = (),
 ) -> Analysis:
     """Summarise, compare and rank the losses of a study.
 
@@ -52,6 +53,7 @@ def analyse(
         margin: The largest difference in `metric` that counts as none, in its unit. When None,
             the metric's own, if it has one.
         noun: What is compared, for the sentences: `loss` or `method`.
+        left: Who left a race. They are compared pair by pair on the patients that they were scored on, but not ranked.
 
     Raises:
         InputError: If the scores cannot be analysed, or lack the metric or the label.
@@ -67,7 +69,8 @@ def analyse(
     trainings = separate(scores if is_repeated else scores[is_primary], losses)
     margins = {sheet.metric: margin_of(sheet.metric, margin if sheet.metric == metric else None) for sheet in sheets}
     summary, comparison = describe(sheets, resamples, seed, margins, retrained_pairs(sheets, trainings))
-    ranked = comparable(primary)
+    left = [each for each in left if each.loss in losses]
+    ranked = comparable(primary, [each.loss for each in left])
     ranking, rank_shares = rank_losses(ranked, resamples, seed)
     evidence = Evidence(
         metric=METRICS[metric],
@@ -80,7 +83,8 @@ def analyse(
         noun=noun,
         margin=margins[metric],
         n_labels=int(scores["label"].nunique()),
-        notes=tuple(notes(scores, primary, ranked, label, order, noun)),
+        notes=tuple(notes(scores, primary, ranked, label, order, noun, [each.loss for each in left])),
+        left=tuple(left),
     )
     best, second = (*ranking["loss"], None, None)[:2]
     return Analysis(
@@ -96,6 +100,7 @@ def analyse(
         power=power_table(ranked, best, SIGNIFICANCE / max(1, evidence.n_pairs)),
         agreement=agreement_table(scores, losses),
         resamples=resamples,
+        left=tuple(left),
     )
 
 
@@ -113,16 +118,8 @@ def _primary(scores: pd.DataFrame, sheets: list[Sheet], metric: str, label: int 
         raise bad_input("metric", what, f"Choose one of: {', '.join(usable) or 'none here'}")
     by_label = {sheet.label: sheet for sheet in sheets if sheet.metric == metric}
     if label is None:
-        label = _rarest_label(scores, list(by_label))
+        label = rarest_label(scores, list(by_label))
     if label not in by_label:
         known = ", ".join(map(str, by_label))
         raise bad_input("label", f"there are no scores of label {label}", f"Choose one of: {known}")
     return by_label[label]
-
-
-def _rarest_label(scores: pd.DataFrame, labels: list[int]) -> int:
-    in_truth = scores["metric"].isin(["true_positives", "false_negatives"])
-    counted = scores[in_truth & scores["label"].isin(labels)]
-    sizes = counted.groupby("label")["value"].sum()
-    sizes = sizes[sizes > 0]
-    return int(min(sizes.index, key=lambda label: sizes[label])) if len(sizes) else min(labels)

@@ -22,6 +22,7 @@ def notes(
     label: int | None,
     order: Sequence[str] | None,
     noun: str,
+    left: Sequence[str] = (),
 ) -> Iterator[str]:
     """Sentences on labels, missing runs, undefined scores and single trainings.
 
@@ -32,6 +33,7 @@ def notes(
         label: The label that the user named, if any.
         order: The losses that the user named, if any.
         noun: What is compared: `loss` or `method`.
+        left: The losses that left a race.
     """
     labels = sorted(scores["label"].unique())
     if label is None and len(labels) > 1:
@@ -40,7 +42,7 @@ def notes(
             "one with the fewest elements in the truth."
         )
     wanted = dict.fromkeys((*(order or ()), *primary.losses))
-    unscored = [loss for loss in wanted if loss not in ranked.losses]
+    unscored = [loss for loss in wanted if loss not in (*ranked.losses, *left)]
     if unscored:
         yield f"Without any defined score, and so not ranked: {', '.join(unscored)}."
     shown = [primary.losses.index(loss) for loss in ranked.losses]

@@ -6,6 +6,31 @@ import pandas as pd
 
 
 @dataclass(frozen=True)
+class Departure:
+    """A loss that left a race: clearly worse than another one before all rounds were done.
+
+    Attributes:
+        loss: Who left.
+        round: The last round that it took part in, from 0.
+        rounds: How many rounds the race was to have.
+        against: The loss that it was worse than: of those, the one with the best mean.
+        difference: Of the means over the patients that both were scored on, itself minus the other.
+        p: Of the test of that difference.
+        threshold: What p had to stay at or below at that look.
+        patients: How many both were scored on.
+    """
+
+    loss: str
+    round: int
+    rounds: int
+    against: str
+    difference: float
+    p: float
+    threshold: float
+    patients: int
+
+
+@dataclass(frozen=True)
 class Verdict:
     """Which loss did best, and how far the data carry that statement.
 
@@ -22,6 +47,7 @@ class Verdict:
         margin: The largest difference of means that counts as none, in the metric's unit.
         test: The test that it rests on.
         why: Why this test, in one plain sentence.
+        left: The losses that left the race before its end, which are neither ranked nor compared with `best` here.
     """
 
     sentence: str
@@ -35,6 +61,7 @@ class Verdict:
     margin: float = float("nan")
     test: str = ""
     why: str = ""
+    left: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -90,8 +117,8 @@ class Analysis:
             mean and the sign test; `p_rank_sum` is the unpaired, uncorrected test that papers often report. The
             probabilities are shares of bootstrap resamples; equivalent: within the metric's margin, which
             `is_equivalent` says with 95 % confidence (two one-sided tests).
-        ranking: One row per loss for the primary metric and label, best first: `loss, mean, lower, upper,
-            probability_best, mean_rank, rank_lower, rank_upper`, over the patients that every
+        ranking: One row per loss that did not leave the race, for the primary metric and label, best first: `loss,
+            mean, lower, upper, probability_best, mean_rank, rank_lower, rank_upper`, over the patients that every
             loss was scored on; the last two are the 95 % range of its rank by mean under the bootstrap.
         rank_shares: One row per loss and rank by mean: `loss, rank, share` of the bootstrap resamples.
         omnibus: Friedman's test; None with fewer than three losses or two patients.
@@ -107,6 +134,7 @@ class Analysis:
             95 % interval, and the limits between which 95 % of single cases are expected, each with its own.
         verdict: The verdict on the primary metric.
         resamples: Of the bootstrap.
+        left: Who left the race; their means in `summary` and `pooled` are over fewer patients than the others'.
     """
 
     summary: pd.DataFrame
@@ -121,3 +149,4 @@ class Analysis:
     power: pd.DataFrame = field(default_factory=pd.DataFrame)
     agreement: pd.DataFrame = field(default_factory=pd.DataFrame)
     resamples: int | None = None
+    left: tuple[Departure, ...] = ()

@@ -1,6 +1,6 @@
 """From the long table of scores to one sheet of patients by losses per label and metric."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -9,6 +9,9 @@ from numpy.typing import NDArray
 
 from unifocal.metrics import METRICS
 from unifocal.problems import Problem, raise_if_any
+from unifocal.statistics.bootstrap import ROUNDING
+
+Floats = NDArray[np.float64]
 
 KEYS = ["loss", "fold", "seed", "case", "patient", "label", "metric"]
 _WHERE = "the scores"
@@ -151,13 +154,17 @@ def _sheet(key: tuple[int, str], rows: pd.DataFrame, losses: Sequence[str], pati
     )
 
 
-def comparable(sheet: Sheet) -> Sheet:
+def comparable(sheet: Sheet, without: Collection[str] = ()) -> Sheet:
     """The part of a sheet on which the losses can be ranked fairly.
 
     A loss without any defined value is left out, and so is a patient on whom one of the others was
     never scored (a run that failed), unless that leaves nobody.
+
+    Args:
+        sheet: All of it.
+        without: Losses to leave out too.
     """
-    kept = np.isfinite(sheet.values).any(axis=0)
+    kept = np.isfinite(sheet.values).any(axis=0) & ~np.isin(np.asarray(sheet.losses, dtype=object), list(without))
     rows = sheet.scored[:, kept].all(axis=1) & kept.any()
     if not np.isfinite(sheet.values[rows][:, kept]).any(axis=0).all() or not rows.any():
         rows = np.ones(len(sheet.patients), dtype=bool)
@@ -170,3 +177,40 @@ def comparable(sheet: Sheet) -> Sheet:
         n_cases=sheet.n_cases[kept],
         n_undefined=sheet.n_undefined[kept],
     )
+
+
+def column_means(values: Floats) -> Floats:
+    """The mean of every column's defined values; NaN for a column without any."""
+    present = np.isfinite(values)
+    n = present.sum(axis=0)
+    totals = np.where(present, values, 0.0).sum(axis=0)
+    means = np.full(values.shape[1], np.nan)
+    np.divide(totals, n, out=means, where=n > 0)
+    return means
+
+
+def pair_differences(values: Floats, pairs: Sequence[tuple[int, int]]) -> Floats:
+    """First minus second column of each pair; NaN where either is missing.
+
+    Args:
+        values: (patients, losses).
+        pairs: Places of columns.
+
+    Returns:
+        (patients, pairs)
+    """
+    first, second = np.array(pairs, dtype=np.int64).reshape(-1, 2).T
+    a, b = values[:, first], values[:, second]
+    difference: Floats = a - b
+    # Two means of the same scores may differ in the last digit; that is no difference.
+    same = np.abs(difference) <= ROUNDING * np.maximum(np.abs(a), np.abs(b))
+    return np.where(same, 0.0, difference)
+
+
+def rarest_label(scores: pd.DataFrame, labels: Sequence[int]) -> int:
+    """The label with the fewest elements in the truth, of those with any; the smallest where that is not known."""
+    in_truth = scores["metric"].isin(["true_positives", "false_negatives"])
+    counted = scores[in_truth & scores["label"].isin(labels)]
+    sizes = counted.groupby("label")["value"].sum()
+    sizes = sizes[sizes > 0]
+    return int(min(sizes.index, key=lambda label: sizes[label])) if len(sizes) else min(labels)

@@ -11,6 +11,7 @@ import pandas as pd
 from unifocal.metrics import Metric
 from unifocal.statistics.bootstrap import is_best
 from unifocal.statistics.paired import holm, smallest_p
+from unifocal.statistics.result import Departure
 
 SIGNIFICANCE = 0.05
 
@@ -31,6 +32,7 @@ class Evidence:
         margin: The largest difference of means that counts as none; NaN for no such number.
         n_labels: How many labels have scores.
         notes: Further sentences for the explanation.
+        left: Who left the race, and so is in `comparison` but not in `ranking`.
     """
 
     metric: Metric
@@ -44,11 +46,25 @@ class Evidence:
     margin: float = float("nan")
     n_labels: int = 1
     notes: tuple[str, ...] = ()
+    left: tuple[Departure, ...] = ()
 
     @property
     def sign(self) -> int:
         """1 where higher is better, -1 where lower is."""
         return 1 if self.metric.direction == "higher" else -1
+
+    @property
+    def among_ranked(self) -> pd.DataFrame:
+        """The part of the comparison that is of ranked losses alone."""
+        ranked = set(self.ranking["loss"])
+        return self.comparison[self.comparison["loss_a"].isin(ranked) & self.comparison["loss_b"].isin(ranked)]
+
+    @property
+    def left_once(self) -> bool:
+        """Whether a loss left the race on single trainings."""
+        pairs = {frozenset((each.loss, each.against)) for each in self.left}
+        rows = self.comparison[["loss_a", "loss_b", "p_retrained"]].itertuples(index=False)
+        return any(frozenset((a, b)) in pairs and np.isnan(p) for a, b, p in rows)
 
     @property
     def n_pairs(self) -> int:

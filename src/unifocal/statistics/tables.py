@@ -20,7 +20,7 @@ from unifocal.statistics.bootstrap import (
 )
 from unifocal.statistics.paired import FEWEST_PATIENTS, cohen_d, holm, rank_sums, sign_test, signed_rank
 from unifocal.statistics.retraining import Retrained
-from unifocal.statistics.sheets import Sheet
+from unifocal.statistics.sheets import Sheet, column_means, pair_differences
 from unifocal.statistics.sign_flips import FlipTests, flip_tests
 
 Floats = NDArray[np.float64]
@@ -79,16 +79,6 @@ def margin_of(metric: str, given: float | None) -> float:
     return np.nan if own is None else own
 
 
-def column_means(values: Floats) -> Floats:
-    """The mean of every column's defined values; NaN for a column without any."""
-    present = np.isfinite(values)
-    n = present.sum(axis=0)
-    totals = np.where(present, values, 0.0).sum(axis=0)
-    means = np.full(values.shape[1], np.nan)
-    np.divide(totals, n, out=means, where=n > 0)
-    return means
-
-
 def describe(
     sheets: Sequence[Sheet], resamples: int, seed: int, margins: Mapping[str, float], retrained: RetrainedPairs
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -124,12 +114,7 @@ def describe(
 
 def _columns(sheet: Sheet, margin: float) -> _Columns:
     pairs = list(combinations(range(len(sheet.losses)), 2)) if sheet.sign else []
-    first, second = np.array(pairs, dtype=np.int64).reshape(-1, 2).T
-    a, b = sheet.values[:, first], sheet.values[:, second]
-    difference = a - b
-    # Two means of the same scores may differ in the last digit; that is no difference.
-    same = np.abs(difference) <= ROUNDING * np.maximum(np.abs(a), np.abs(b))
-    return _Columns(sheet, pairs, np.where(same, 0.0, difference), margin)
+    return _Columns(sheet, pairs, pair_differences(sheet.values, pairs), margin)
 
 
 def _cut(found: Resampled, columns: slice) -> Resampled:

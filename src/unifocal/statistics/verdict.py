@@ -27,4 +27,5 @@ def reach_verdict(evidence: Evidence) -> Verdict:
         margin=evidence.margin,
         test=tests[0] if tests else "",
         why=why_this_test(evidence) if tests else "",
+        left=tuple(each.loss for each in evidence.left),
     )

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from unifocal.statistics.result import Departure
 from unifocal.statistics.sign_flips import FLIPS, MOST_EXACT
 from unifocal.statistics.standing import SIGNIFICANCE, Evidence, Standing
 
@@ -21,27 +22,49 @@ def sentence_of(evidence: Evidence, standing: Standing | None) -> str:
     if standing is None:
         return f"No {evidence.noun} could be scored: {title}{of_label} is never defined."
     title += of_label if evidence.n_labels > 1 else ""
+    gone = f"; {_left(evidence)}" if evidence.left else ""
+    return f"{_of_ranked(evidence, standing, title)}{gone}{_trained_once(evidence, standing)}."
+
+
+def _of_ranked(evidence: Evidence, standing: Standing, title: str) -> str:
+    """What can be said of the losses that were ranked."""
     mean, interval = _mean_and_interval(evidence)
     best, everyone = standing.best, _everyone(evidence)
     if len(evidence.ranking) == 1:
         bracket = f" ({interval})" if interval else ""
-        return f"There was nothing to compare {best} with: its mean {title} is {mean}{bracket} on {everyone}."
+        if evidence.left:
+            return f"{best} won the race: its mean {title} is {mean}{bracket} on {everyone}"
+        return f"There was nothing to compare {best} with: its mean {title} is {mean}{bracket} on {everyone}"
     shown = f"{mean}, {interval}" if interval else mean
     what = f"the {'highest' if evidence.sign > 0 else 'lowest'} mean {title} ({shown})"
     if evidence.is_too_small:
         few = f"Too few {evidence.population} to tell {plural(evidence.noun)} apart"
-        return f"{few}: {best} had {what} on {everyone}."
+        return f"{few}: {best} had {what} on {everyone}"
     if not standing.not_told_apart:
         better = f"better than {_join(standing.told_apart)}{_but(evidence, standing)} on {everyone}"
-        return f"{best} did best: mean {title} {mean} ({interval}), {better}{_trained_once(evidence, standing)}."
-    return f"{_undecided(evidence, standing, what)}{_trained_once(evidence, standing)}."
+        return f"{best} did best: mean {title} {mean} ({interval}), {better}"
+    return _undecided(evidence, standing, what)
+
+
+def _left(evidence: Evidence) -> str:
+    """Who left the race when, and by which test; those who left together in one breath."""
+    together: dict[tuple[int, int, str], list[Departure]] = {}
+    for each in evidence.left:
+        together.setdefault((each.round, each.rounds, each.against), []).append(each)
+    said = []
+    for (round_, rounds, against), some in together.items():
+        p = max(each.p for each in some)
+        shown = _p(p) if len(some) == 1 or p < 0.001 else f"p at most {p:.3f}"
+        names = _join([each.loss for each in some])
+        said.append(f"{names} left the race after round {round_ + 1} of {rounds}, worse than {against} ({shown})")
+    return "; ".join(said)
 
 
 def _undecided(evidence: Evidence, standing: Standing, what: str) -> str:
     """Where the best cannot be told apart from all others."""
     everyone, best = _everyone(evidence), standing.best
-    these = f"These {plural(evidence.noun)}"
-    nothing_told = not (evidence.comparison["p_adjusted"] < SIGNIFICANCE).any()
+    these = "Those that stayed in the race" if evidence.left else f"These {plural(evidence.noun)}"
+    nothing_told = not (evidence.among_ranked["p_adjusted"] < SIGNIFICANCE).any()
     as_good, unsure = (standing.open_to(equivalent=flag) for flag in (True, False))
     if len(standing.leaders) == len(evidence.ranking):
         return f"{these} cannot be told apart on {everyone}: all have the same mean, {what}"
@@ -81,7 +104,7 @@ def _but(evidence: Evidence, standing: Standing) -> str:
 
 def _trained_once(evidence: Evidence, standing: Standing) -> str:
     claimed = {*standing.told_apart, *standing.open_to(equivalent=True)}
-    if not claimed & set(standing.once) or evidence.noun != "loss":
+    if not (claimed & set(standing.once) or evidence.left_once) or evidence.noun != "loss":
         return ""
     return "; this holds for these trained networks, and training again may change it"
 
@@ -100,6 +123,7 @@ def explain(evidence: Evidence, standing: Standing | None) -> str:
         words.append(f"Intervals are 95 % bootstrap intervals over the {evidence.population}.")
     if standing is not None and len(evidence.ranking) > 1:
         words += _method(evidence, standing)
+    words += _race(evidence)
     return " ".join([*words, *evidence.notes])
 
 
@@ -142,6 +166,18 @@ def _method(evidence: Evidence, standing: Standing) -> list[str]:
             f"Practically as good means that the 90 % interval of the difference lies {_within(evidence).strip('()')}."
         )
     return words
+
+
+def _race(evidence: Evidence) -> list[str]:
+    if not evidence.left:
+        return []
+    on = ", ".join(f"{each.loss} {each.patients}" for each in evidence.left)
+    how = (
+        f"A loss left the race when it was clearly worse than another one on the same {evidence.population}, by the "
+        "same test with an error stated for all looks together. Those that left are not ranked, since they were scored "
+        f"on fewer {evidence.population} ({on})."
+    )
+    return [how]
 
 
 def why_this_test(evidence: Evidence) -> str:

@@ -85,6 +85,7 @@ class Keeper(Checkpoint):
         self.best_weights: dict[str, Tensor] = {}
         self.last_lowered = -1
         self.stopped = False
+        self.restarted = False
         self.started = time.monotonic()
 
     @property
@@ -94,7 +95,7 @@ class Keeper(Checkpoint):
 
     def state_dict(self) -> dict[str, Any]:
         """What the state file holds of this callback."""
-        names = ("history", "best_epoch", "best_value", "best_weights", "last_lowered", "stopped")
+        names = ("history", "best_epoch", "best_value", "best_weights", "last_lowered", "stopped", "restarted")
         return {name: getattr(self, name) for name in names}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:

@@ -4,7 +4,7 @@ import logging
 import signal
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from unifocal.augmentation import standard
 from unifocal.config.schema import TrainingConfig
 from unifocal.training.bfloat16 import thin_volumes_in_float32
 from unifocal.training.callbacks import EpochRecord, Keeper, StepSeed
+from unifocal.training.loggers import Diary, EpochLogger
 from unifocal.training.module import DivergedError, SegmentationModule
 from unifocal.training.patches import Patches
 from unifocal.training.samples import Cases, ShuffledCases, TrainingSamples, ValidationSamples
@@ -34,6 +35,7 @@ class FitResult:
         epochs: How many were trained, including those before an interruption.
         seconds: Time in epochs, likewise.
         validation_dice: At the best epoch.
+        restarted: Whether a state file could not be read, so that training began anew.
     """
 
     weights: dict[str, Tensor]
@@ -41,9 +43,10 @@ class FitResult:
     epochs: int
     seconds: float
     validation_dice: float
+    restarted: bool = False
 
 
-def fit(
+def fit(  # noqa: PLR0913 - all are said by name but three
     network: nn.Module,
     loss: nn.Module,
     samples: Cases,
@@ -55,6 +58,7 @@ def fit(
     folder: Path,
     on_epoch: Callable[[EpochRecord], None] = lambda _record: None,
     regions: Sequence[Sequence[int]] | None = None,
+    loggers: Sequence[EpochLogger] = (),
 ) -> FitResult:
     """Train until the last epoch or until the validation part stops improving; keep the best weights.
 
@@ -70,11 +74,18 @@ def fit(
         folder: Keeps `state.ckpt` (to go on from) and `history.csv`; if a state is there, training goes on.
         on_epoch: Called after each epoch.
         regions: Per output of the network, the class indices that belong to it, where regions overlap.
+        loggers: Also hear of each epoch, before `on_epoch`; one that fails is left out, with a warning.
 
     Raises:
         DivergedError: If the loss becomes NaN or infinite.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    diary = Diary(loggers)
+
+    def close_epoch(record: EpochRecord) -> None:
+        diary.log(asdict(record))
+        on_epoch(record)
+
     keeper = Keeper(
         folder,
         monitor=settings.monitor,
@@ -83,24 +94,28 @@ def fit(
         plateau_patience=settings.plateau_patience,
         plateau_factor=settings.plateau_factor,
         stop_patience=settings.stop_patience,
-        on_epoch=on_epoch,
+        on_epoch=close_epoch,
     )
     layout = torch.channels_last if len(samples.shape) == 3 else torch.channels_last_3d
     tile = samples.size if isinstance(samples, Patches) else None
     network = network.to(memory_format=layout)  # type: ignore[call-overload]
     module = SegmentationModule(network, loss, settings, tile, regions)
-    state = _readable_state(keeper.state_file)
-    if state is not None:
-        keeper.load_state_dict(state["callbacks"][keeper.state_key])
-    done = keeper.stopped or len(keeper.history) >= settings.epochs
-    if not done:
-        _train(module, keeper, samples, train, validation, settings, seed, resume=state is not None)
+    resume = _load_state(keeper)
+    diary.begin(keeper.history)
+    finished = keeper.stopped or len(keeper.history) >= settings.epochs
+    try:
+        if not finished:
+            _train(module, keeper, samples, train, validation, settings, seed, resume=resume)
+            finished = True
+    finally:
+        diary.end(finished=finished)
     return FitResult(
         weights=keeper.best_weights,
         best_epoch=keeper.best_epoch,
         epochs=len(keeper.history),
         seconds=round(sum(row["seconds"] for row in keeper.history), 1),
         validation_dice=keeper.history[keeper.best_epoch]["validation_dice"],
+        restarted=keeper.restarted,
     )
 
 
@@ -170,12 +185,16 @@ def _train(
             raise KeyboardInterrupt from None
 
 
-def _readable_state(path: Path) -> dict[str, Any] | None:
+def _load_state(keeper: Keeper) -> bool:
+    """Let the keeper go on from its state file, if there is one that can be read."""
+    path = keeper.state_file
     if not path.is_file():
-        return None
+        return False
     try:
         state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        keeper.load_state_dict(state["callbacks"][keeper.state_key])
     except Exception:  # noqa: BLE001 - whatever is wrong with the file, training starts anew
         path.unlink()
-        return None
-    return state
+        keeper.restarted = True
+        return False
+    return True

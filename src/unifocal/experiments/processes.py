@@ -1,0 +1,167 @@
+"""Work in processes of this machine, any of which may die at any moment."""
+
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from multiprocessing.connection import Connection, Pipe, wait
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from unifocal.data.workers import Context
+from unifocal.experiments.attempts import Attempts
+from unifocal.experiments.run import set_threads
+from unifocal.experiments.work import Work
+from unifocal.training.callbacks import EpochRecord
+
+Tell = Callable[[int, EpochRecord], None]
+_PATIENCE_S = 5.0
+
+
+def execute_in_processes(
+    work: Sequence[Work], *, jobs: int, attempts: int, tell: Tell
+) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Do all work, several at once.
+
+    A process that dies costs its own work one attempt, which goes on from its last epoch. Closing the iterator, or an
+    interrupt, ends all processes; so does the death of this one.
+
+    Args:
+        work: What is to be done.
+        jobs: Processes.
+        attempts: How many deaths without an epoch between them end the attempts.
+        tell: Hears of each epoch, and of which work.
+
+    Yields:
+        Index and record of each as it ends.
+    """
+    waiting, deaths = deque(range(len(work))), Attempts(attempts)
+    crew: list[_Worker] = []
+    with _context() as context:
+        try:
+            while waiting or any(worker.index is not None for worker in crew):
+                _employ(crew, context, jobs, waiting, work)
+                for worker in _ready(crew):
+                    index, message = worker.index, worker.hear()
+                    if message is None:
+                        crew.remove(worker)
+                    if index is None:
+                        continue
+                    if isinstance(message, EpochRecord):
+                        tell(index, message)
+                    elif message is not None:
+                        yield index, message
+                    elif deaths.died(index, worker.epochs):
+                        waiting.appendleft(index)
+                    else:
+                        yield index, work[index].lost(_reason(worker, attempts))
+        finally:
+            for worker in crew:
+                worker.end()
+
+
+class _Worker:
+    """A process with a line of its own to it: no lock is shared, so whoever dies leaves the others in peace."""
+
+    def __init__(self, context: Context) -> None:
+        self.line, end = Pipe()
+        self.process = context.Process(target=_serve, args=(end,), daemon=True)
+        self.process.start()
+        end.close()
+        self.index: int | None = None
+        self.epochs = 0
+
+    def take(self, index: int, work: Work) -> None:
+        self.index, self.epochs = index, 0
+        with suppress(BrokenPipeError, ConnectionResetError):  # it died meanwhile, which `hear` finds out
+            self.line.send(work)
+
+    def hear(self) -> EpochRecord | dict[str, Any] | None:
+        """An epoch, the record at the end; None: the process is dead."""
+        try:
+            message: EpochRecord | dict[str, Any] = self.line.recv()
+        except (EOFError, OSError):
+            self.process.join(_PATIENCE_S)
+            self.end()
+            return None
+        if isinstance(message, EpochRecord):
+            self.epochs += 1
+        else:
+            self.index = None
+        return message
+
+    def end(self) -> None:
+        self.process.kill()
+        self.process.join()
+        self.line.close()
+
+
+def _employ(crew: list[_Worker], context: Context, jobs: int, waiting: deque[int], work: Sequence[Work]) -> None:
+    """Give what waits to those who are idle, and to new ones up to the number of jobs."""
+    busy = sum(worker.index is not None for worker in crew)
+    crew += [_Worker(context) for _ in range(min(jobs, busy + len(waiting)) - len(crew))]
+    for worker in crew:
+        if worker.index is None and waiting:
+            worker.take(waiting[0], work[waiting.popleft()])
+
+
+def _ready(crew: Sequence[_Worker]) -> list[_Worker]:
+    heard = wait([worker.line for worker in crew])
+    return [worker for worker in crew if worker.line in heard]
+
+
+def _reason(worker: _Worker, attempts: int) -> str:
+    code = worker.process.exitcode or 0
+    killed = -code in {item.value for item in signal.Signals}
+    how = signal.Signals(-code).name if killed else f"exit code {code}"
+    perhaps = "; perhaps memory ran out: fewer --jobs need less" if how == "SIGKILL" else ""
+    times = "once" if attempts == 1 else f"{attempts} times without an epoch between"
+    return f"its process died {times} ({how}){perhaps}"
+
+
+def _serve(line: "Connection[Any, Any]") -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # an interrupted study's own process ends its workers
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+    go_first()
+    with suppress(EOFError, OSError):
+        while True:
+            work: Work = line.recv()
+            set_threads(work.threads)
+            line.send(work.execute(line.send))
+
+
+def _end_with(parent: Any) -> None:
+    parent.join()
+    os._exit(1)
+
+
+def go_first() -> None:
+    """Ask the system to end this process before others when memory runs out: its work goes on, the study's not."""
+    with suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
+
+
+@contextmanager
+def _context() -> Iterator[Context]:
+    """Processes that are forked from one that has imported all they need, where that is safe: not near a GPU."""
+    context = Context()
+    if sys.platform != "linux" or torch.cuda.is_available():
+        yield context
+        return
+    from multiprocessing import forkserver
+
+    # The server that reading the images left has imported other things; only a new one takes this list.
+    forkserver._forkserver._stop()  # type: ignore[attr-defined]  # noqa: SLF001
+    context.set_forkserver_preload([__name__])
+    try:
+        yield context
+    finally:
+        forkserver._forkserver._stop()  # type: ignore[attr-defined]  # noqa: SLF001

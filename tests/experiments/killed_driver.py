@@ -1,0 +1,68 @@
+"""A study's own process, forked from one that has imported everything, so that many can be killed in little time."""
+
+import os
+from multiprocessing import forkserver
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+
+from unifocal.data.workers import Context
+
+PRELOAD = ("unifocal.cli.app", "unifocal.cli.show", "unifocal.experiments.compare", "unifocal.experiments.processes")
+
+
+def run_study(arguments: tuple[str, ...], address: str) -> None:
+    """The command line, without its report, which takes seconds.
+
+    Args:
+        arguments: Of the command line.
+        address: Of the server that this process was forked from, which is to fork the workers as well.
+    """
+    from unifocal.cli.app import run
+    from unifocal.experiments import conclude
+
+    server = forkserver._forkserver
+    server._forkserver_address = address
+    server.ensure_running = server._stop = lambda: None
+    quiet = os.open(os.devnull, os.O_WRONLY)
+    for stream in (1, 2):
+        os.dup2(quiet, stream)
+    conclude.write_report = lambda folder, _analysis: folder / "report.html"
+    os._exit(run(list(arguments)))
+
+
+class Nursery:
+    """Starts studies; they and their workers are all children of one process, which is how they are found."""
+
+    def __enter__(self) -> "Nursery":
+        self._stop()
+        self.context = Context()
+        self.context.set_forkserver_preload([__name__, *PRELOAD])
+        forkserver.ensure_running()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for pid in self.children():
+            os.kill(pid, 9)
+        self._stop()
+
+    def start(self, arguments: tuple[str, ...]) -> BaseProcess:
+        process = self.context.Process(target=run_study, args=(arguments, forkserver._forkserver._forkserver_address))
+        process.start()
+        return process
+
+    def children(self) -> list[int]:
+        """Process ids of studies and workers that are alive."""
+        server = forkserver._forkserver._forkserver_pid
+        found = []
+        for stat in Path("/proc").glob("[0-9]*/stat"):
+            try:
+                state, parent = stat.read_text().rpartition(")")[2].split()[:2]
+            except OSError:
+                continue
+            if int(parent) == server and state != "Z":
+                found.append(int(stat.parent.name))
+        return found
+
+    @staticmethod
+    def _stop() -> None:
+        forkserver._forkserver._stop()
