@@ -108,14 +108,14 @@ def _in_turns(contenders: dict[str, Callable[[], None]], rounds: int) -> dict[st
 def peak_of_windows(threads: int) -> str:
     """The memory of one window in the network, by its size."""
     rows = []
-    _, start = in_fresh_process(_one_window, 8, threads)
+    _, start = in_fresh_process(_one_window, 32, threads)
     for side in (32, 64, 96, 128, 160):
         seconds, peak = in_fresh_process(_one_window, side, threads)
         rows.append([f"{side}x{side}x{side}", f"{peak:.2f}", f"{peak - start:.2f}", f"{seconds:.2f}"])
-    head = ["window", "peak, GiB", "above the start, GiB", "seconds"]
+    head = ["window", "peak, GiB", "more, GiB", "seconds"]
     told = (
         "The default network, 1 channel, 3 classes, float32; the peak of the resident memory of a fresh process. "
-        f"Imports and the network itself take {start:.2f} GiB of it."
+        f"Imports, network and a window of 32x32x32 take {start:.2f} GiB of it."
     )
     return f"## Memory of a window\n\n{told}\n\n{table(head, rows)}"
 
@@ -152,7 +152,7 @@ def memory(shape: tuple[int, int, int], overlap: float, threads: int) -> str:
     told = (
         f"`unifocal predict` on a NIfTI file of {'x'.join(map(str, shape))} int16, 3 classes, windows of 96x96x96, "
         f"overlap {overlap:g}: reading, preparing, segmenting, back to the file's grid, mask, picture. The peak is of "
-        "the resident memory of all its processes together, looked at 20 times a second, pages that they share "
+        "the resident memory of all its processes together, looked at twice a second, pages that they share "
         "counted once."
     )
     return f"## Memory of a large volume\n\n{told}\n\n{table(head, rows)}"
@@ -192,7 +192,7 @@ def _predict(model: Path, images: Path, out: Path, overlap: float, threads: int)
     with subprocess.Popen(command, env=os.environ | {"OMP_NUM_THREADS": str(threads)}) as process:
         while process.poll() is None:
             peak = max(peak, sum(map(_shared_fairly, _family(process.pid))))
-            time.sleep(0.05)
+            time.sleep(0.5)
     return process.returncode, time.perf_counter() - start, peak / (1 << 30)
 
 
