@@ -97,7 +97,10 @@ def test_a_declared_label_that_no_mask_holds(tmp_path: Path, unifocal: Call) -> 
     code, said, _ = unifocal("data", "check", data)
     assert code == 0
     assert "no mask holds the label 2 (high)" in " ".join(said.split())
-    model = trained(unifocal, data, tmp_path / "model")
+    code, _, err = unifocal("train", "--data", data, "--out", tmp_path / "model", *TINY)
+    assert code == 0, err
+    assert "No mask holds the label 2 (high): it is not trained." in " ".join(err.split())
+    model = tmp_path / "model"
     assert read_description(model / "model.safetensors")["details"]["labels"] == [1]
     found = found_in(unifocal, model, data / "imagesTr", tmp_path / "p")
     assert set(np.unique(list(found.values()))) <= {0, 1}
@@ -110,6 +113,7 @@ def test_a_label_that_only_a_tested_case_holds(tmp_path: Path, unifocal: Call) -
     arguments = ("--data", data, "--losses", "dice_cross_entropy", "--folds", "2", "--jobs", "1", *TINY)
     code, _, err = unifocal("compare", *arguments, "--out", tmp_path / "s")
     assert code == 0, err
+    assert "no training case holds label 2" in err
     scores = pd.read_csv(tmp_path / "s" / "scores.csv")
     recall = scores[(scores["metric"] == "recall") & (scores["label"] == 2)].set_index("case")["value"]
     assert recall.notna().to_dict() == {"case0": True} | {f"case{number}": False for number in range(1, 5)}

@@ -24,6 +24,7 @@ from unifocal.experiments.inputs import (
     prepare_all,
     refuse_other_label,
     refuse_unusable_losses,
+    untrained_labels,
 )
 from unifocal.experiments.outer import OuterRuns
 from unifocal.experiments.plan import training_for
@@ -63,6 +64,8 @@ def compare(config: StudyConfig, *, command: str, reporter: Reporter) -> StudyOu
     refuse_other_label(config.label, checked)
     folds = make_folds_of(config.split, checked)
     raise_if_any([*race_problems(config, len(folds)), *_tuning_problems(config, folds)])
+    for sentence in untrained_labels(checked, folds, config.split.by):
+        reporter.say(sentence)
     identity = identity_of(config, checked, folds)
     earlier = refuse_other_study(config.out, identity)
     records = _finished(config, len(folds))

@@ -1,5 +1,6 @@
 """The data of a study or a training, checked; with every problem told at once."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,7 +9,7 @@ from unifocal.data.check import CheckedData, check_data, sound
 from unifocal.data.datasets import open_dataset
 from unifocal.data.phantom import write_phantom
 from unifocal.data.regions import Regions
-from unifocal.data.split_plan import SplitPlan, make_folds
+from unifocal.data.split_plan import SplitPlan, make_folds, unit_of
 from unifocal.data.splits import Fold, Person, people_of
 from unifocal.experiments.folder import check_out, slug
 from unifocal.experiments.mirror import describe_bytes
@@ -194,6 +195,20 @@ def make_folds_of(split: SplitConfig, checked: CheckedData) -> tuple[Fold, ...]:
     """
     plan = SplitPlan(**split.model_dump())
     return make_folds(plan, checked.dataset.cases, [fact.foreground_share for fact in checked.facts])
+
+
+def untrained_labels(checked: CheckedData, folds: Sequence[Fold], by: str) -> list[str]:
+    """A sentence for every fold in which no training case holds some of the labels."""
+    cases = list(zip(checked.dataset.cases, checked.facts, strict=True))
+    told = []
+    for number, fold in enumerate(folds):
+        train = set(fold.train)
+        held = {label for case, fact in cases if unit_of(case, by) in train for label in fact.labels}
+        missing = [str(label) for label in checked.labels if label not in held]
+        if missing:
+            which = f"label{'s' if len(missing) > 1 else ''} {', '.join(missing)}"
+            told.append(f"Fold {number}: no training case holds {which}, which its networks cannot learn.")
+    return told
 
 
 def describe_data(checked: CheckedData) -> str:

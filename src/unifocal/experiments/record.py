@@ -113,7 +113,9 @@ def identity_of(config: StudyConfig, checked: CheckedData, folds: Sequence[Fold]
     if config.race:
         asked |= {"race": True, "race_error": config.race_error, "metric": config.metric, "label": config.label}
     spacings = {case.spacing_mm for case in checked.dataset.cases}
-    asked["spacing_mm"] = ", ".join(sorted("unknown" if s is None else f"{s[0]:g}x{s[1]:g}" for s in spacings))
+    asked["spacing_mm"] = ", ".join(
+        sorted("unknown" if s is None else "x".join(f"{step:g}" for step in s) for s in spacings)
+    )
     asked["mask_coding"] = asdict(checked.coding)
     return asked | {"data_hash": checked.content_hash, "split_hash": split_hash(folds)}
 

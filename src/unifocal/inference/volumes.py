@@ -46,7 +46,9 @@ def predict_volume(
     native = geometry[0].before
     result = np.empty((outputs, *native), np.float32)
     for channel in range(outputs):
-        result[channel] = restore_channel(probabilities, channel, geometry, has_background=not are_regions and outputs > 1)
+        result[channel] = restore_channel(
+            probabilities, channel, geometry, has_background=not are_regions and outputs > 1
+        )
     return result
 
 
