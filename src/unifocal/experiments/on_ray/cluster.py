@@ -9,12 +9,16 @@ from contextlib import contextmanager
 from typing import Any
 
 from unifocal.config.sections import ComputeConfig
-from unifocal.problems import bad_input
+from unifocal.problems import WorkFailedError, bad_input
 
 LOCAL = "local"
 _PATIENCE_S = 5.0
 _OBJECTS_BYTES = 200_000_000
 """Runs are sent as settings and paths, and come back as records."""
+
+
+class RayFailedError(WorkFailedError):
+    """Ray did not start."""
 
 
 def join(compute: ComputeConfig, jobs: int = 0) -> None:
@@ -27,6 +31,7 @@ def join(compute: ComputeConfig, jobs: int = 0) -> None:
 
     Raises:
         InputError: If Ray is not installed, no cluster answers, or no machine of it has the GPUs asked for.
+        RayFailedError: If Ray cannot be started on this machine.
     """
     _refuse_odd_share(compute.gpus_per_run)
     # Read when Ray is imported.
@@ -42,14 +47,18 @@ def join(compute: ComputeConfig, jobs: int = 0) -> None:
         quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
         if address == LOCAL:
             cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-            ray.init(
-                address=LOCAL,
-                num_cpus=max(cores, jobs),
-                include_dashboard=False,
-                object_store_memory=_OBJECTS_BYTES,
-                _node_ip_address="127.0.0.1",
-                **quiet,
-            )
+            try:
+                ray.init(
+                    address=LOCAL,
+                    num_cpus=max(cores, jobs),
+                    include_dashboard=False,
+                    object_store_memory=_OBJECTS_BYTES,
+                    _node_ip_address="127.0.0.1",
+                    **quiet,
+                )
+            except Exception as error:  # Ray raises plain exceptions, for instance where a start takes over 30 s
+                message = f"Ray could not be started on this machine ({' '.join(str(error).split())})"
+                raise RayFailedError(message) from error
         else:
             _refuse_silent(address)
             try:
