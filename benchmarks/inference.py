@@ -128,11 +128,11 @@ def _one_window(side: int, threads: int) -> None:
         network(image)
 
 
-def memory(shape: tuple[int, int, int], overlap: float, threads: int) -> str:
+def memory(shape: tuple[int, int, int], overlap: float, threads: int, width: int) -> str:
     """`unifocal predict` on one large file."""
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
-        _write_model(place / "model.safetensors")
+        _write_model(place / "model.safetensors", width)
         rows = []
         for title, spacing in (("its own grid", None), ("resampled from 0.8 mm to 1 mm", 0.8)):
             images = place / f"images-{spacing}"
@@ -148,16 +148,16 @@ def memory(shape: tuple[int, int, int], overlap: float, threads: int) -> str:
             rows.append([title, f"{seconds / 60:.1f}", f"{peak:.2f} ({verdict})"])
     head = ["volume", "minutes", f"peak, GiB, aim {LIMIT:g}"]
     told = (
-        f"`unifocal predict` on a NIfTI file of {'x'.join(map(str, shape))} int16, 3 classes, windows of 96x96x96, "
-        f"overlap {overlap:g}: reading, preparing, segmenting, back to the file's grid, mask, picture. The peak is of "
-        "the resident memory of all its processes together, looked at twice a second, pages that they share "
-        "counted once."
+        f"`unifocal predict` on a NIfTI file of {'x'.join(map(str, shape))} int16, 3 classes, network of width {width},"
+        f" windows of 96x96x96, overlap {overlap:g}: reading, preparing, segmenting, back to the file's grid, mask, "
+        "picture. The peak is of the resident memory of all its processes together, looked at twice a second, pages "
+        "that they share counted once. The network's own part is in the table above."
     )
     return f"## Memory of a large volume\n\n{told}\n\n{table(head, rows)}"
 
 
-def _write_model(path: Path) -> None:
-    spec = NetworkSpec("volumes", 1, 3, 3, {})
+def _write_model(path: Path, width: int) -> None:
+    spec = NetworkSpec("volumes", 1, 3, 3, {"width": width})
     torch.manual_seed(0)
     details = {
         "unifocal": "benchmark", "loss": "none", "labels": [1, 2], "regions": {}, "label_names": {},
@@ -220,13 +220,14 @@ def main() -> None:
     parser.add_argument("--overlap", type=float, default=0.5)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--shape", type=int, nargs=3, default=(512, 512, 600))
+    parser.add_argument("--width", type=int, default=16, help="of the network that segments the large volume")
     parser.add_argument("--write", type=Path)
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
     sections = {
         "time": lambda: timing(given.rounds, given.overlap),
         "windows": lambda: peak_of_windows(given.threads),
-        "memory": lambda: memory(tuple(given.shape), given.overlap, given.threads),
+        "memory": lambda: memory(tuple(given.shape), given.overlap, given.threads, given.width),
     }
     command = shlex.join(["python", "benchmarks/inference.py", *sys.argv[1:]])
     parts = ["# Segmenting volumes: time and memory\n", circumstances(command)]
