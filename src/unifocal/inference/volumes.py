@@ -89,7 +89,8 @@ def _on_grid(
 def restore_channel(
     probabilities: NDArray[np.float32], channel: int, geometry: Sequence[GeometryRecord], *, has_background: bool
 ) -> NDArray[np.float32]:
-    """One channel of probabilities (outputs, *prepared) at the volume's own size (*native)."""
+    """One channel of probabilities (outputs, *prepared) at the volume's own size (*native); may share their memory."""
     restored = restore(probabilities[channel], geometry, fill=1.0 if has_background and channel == 0 else 0.0)
-    # Interpolation may step over the edges by a rounding error.
-    return np.asarray(np.clip(restored, 0, 1), dtype=np.float32)
+    restored = np.asarray(restored, dtype=np.float32)
+    # Interpolation may step over the edges by a rounding error. In place: a large volume's copy is felt.
+    return np.clip(restored, 0, 1, out=restored)
