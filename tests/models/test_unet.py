@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from unifocal.models import NetworkSpec, UNet, load_bundle, read_description, save_bundle
+from unifocal.models.dropped_relu import DroppedReLU
 
 
 def test_source_a_has_exactly_its_published_number_of_parameters() -> None:
@@ -17,9 +18,8 @@ def test_source_a_has_exactly_its_published_number_of_parameters() -> None:
 
 def test_blocks_follow_the_source() -> None:
     network = UNet(3, 1)
-    rates = [
-        [m.p for m in block.modules() if isinstance(m, nn.Dropout)] for block in (*network.encoder, *network.decoder)
-    ]
+    blocks = (*network.encoder, *network.decoder)
+    rates = [[m.rate for m in block.modules() if isinstance(m, DroppedReLU)] for block in blocks]
     assert rates == [[0.1], [0.1], [0.2], [0.2], [0.3], [0.2], [0.2], [0.1], [0.1]]
     widths = [block[0].out_channels for block in network.encoder]  # type: ignore[index]
     assert widths == [16, 32, 64, 128, 256]

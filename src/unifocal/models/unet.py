@@ -7,7 +7,9 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor, nn
 
+from unifocal.models.dropped_relu import DroppedReLU
 from unifocal.models.instance_norm import InstanceNorm2d, InstanceNorm3d
+from unifocal.models.joining import raise_and_join
 
 Normalization = Literal["none", "batch", "instance", "group"]
 Initialization = Literal["he", "xavier"]
@@ -123,7 +125,7 @@ class UNet(nn.Module):
             skips.append(x)
         levels: list[Tensor] = []
         for up, block, skip in zip(self.up, self.decoder, reversed(skips[:-1]), strict=True):
-            x = block(torch.cat([up(x), skip], dim=1))
+            x = block(raise_and_join(up, x, skip))
             levels.append(x)
         logits = _crop(self.head(x), size)
         if not (self.training and len(self.coarse_heads)):
@@ -168,11 +170,10 @@ def _block(dimensions: int, before: int, after: int, rate: float, normalization:
         return [
             _CONV[dimensions](channels, after, kernel_size=3, padding=1),
             *_normalization(dimensions, after, normalization),
-            nn.ReLU(inplace=True),
         ]
 
-    dropout = [nn.Dropout(rate)] if rate else []
-    return nn.Sequential(*convolution(before), *dropout, *convolution(after))
+    first = DroppedReLU(rate) if rate else nn.ReLU(inplace=True)
+    return nn.Sequential(*convolution(before), first, *convolution(after), nn.ReLU(inplace=True))
 
 
 def _normalization(dimensions: int, channels: int, name: Normalization) -> list[nn.Module]:

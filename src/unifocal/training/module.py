@@ -109,9 +109,10 @@ class SegmentationModule(LightningModule):
                 momentum=s.momentum,
                 nesterov=s.momentum > 0,
                 weight_decay=s.weight_decay,
+                fused=True,
             )
         kind: Any = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[s.optimizer]
-        optimizer: torch.optim.Optimizer = kind(parameters, lr=s.learning_rate, weight_decay=s.weight_decay)
+        optimizer: torch.optim.Optimizer = kind(parameters, lr=s.learning_rate, weight_decay=s.weight_decay, fused=True)
         return optimizer
 
 

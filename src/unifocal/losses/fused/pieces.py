@@ -18,6 +18,9 @@ FEWEST = 1 << 13
 SHARE = 0.21
 """The size of a piece's temporary tensors, as a share of the logits."""
 
+SMALL = 230_000
+"""Elements that a piece's temporary tensors may always have: 1 MB is nothing, and few pieces take few calls."""
+
 RUN = 1 << 13
 """Positions that are added up in one go."""
 
@@ -60,7 +63,7 @@ def size(voxels: Voxels, slots: int) -> tuple[int, int]:
         slots: How many numbers per position the work on a piece holds at a time.
     """
     samples, _, channels, positions = voxels.logits.shape
-    affordable = int(SHARE * voxels.logits.numel() / slots)
+    affordable = int(max(SHARE * voxels.logits.numel(), SMALL) / slots)
     most = min(max(affordable, FEWEST), MOST * 4 // (channels + 2))
     if most >= positions:
         return min(samples, most // positions), positions

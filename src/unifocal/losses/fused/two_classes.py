@@ -141,7 +141,7 @@ class TwoClasses:
 
         Args:
             slots: (R, slots, m), memory to use.
-            work: (R, max(parts, 1 or 2), m), its last channels what `forward` left; then the gradient.
+            work: (R, max(parts, channels), m), its last channels what `forward` left; then the gradient.
             weight: The weights; not needed, as `work` holds what comes of them.
             coefficients: Those of these samples.
         """

@@ -12,6 +12,9 @@ from unifocal.losses.fused.two_classes import TwoClasses
 from unifocal.losses.parameters import Parameters, Sums, Upstream
 from unifocal.losses.targets import Voxels
 
+KEPT_MOST = 1 << 22
+"""Elements of the logits, up to which what is left may have a channel more than they."""
+
 
 def forward(voxels: Voxels, parameters: Parameters, *, keep: bool) -> tuple[Sums, Tensor | None]:
     """The sums, and what the backward pass needs.
@@ -22,15 +25,18 @@ def forward(voxels: Voxels, parameters: Parameters, *, keep: bool) -> tuple[Sums
         keep: Whether there will be a backward pass.
 
     Returns:
-        The sums; and a tensor of the logits' shape, or None where it would not hold what is needed.
+        The sums; and a tensor of the logits' shape or, where these are few and have one channel, with a second one.
+        None where what is needed would not fit.
 
     Raises:
         ValueError: If a label or a weight does not fit.
     """
     samples, problems, channels, positions = voxels.logits.shape
     engines = [_engine(parameters, problem, channels) for problem in range(problems)]
-    keep = keep and voxels.dtype == voxels.logits.dtype and engines[0].parts <= channels
-    left = memory.empty(voxels.logits.shape, voxels.dtype) if keep else None
+    fits = engines[0].parts <= channels or voxels.logits.numel() <= KEPT_MOST
+    keep = keep and voxels.dtype == voxels.logits.dtype and fits
+    kept = torch.Size([samples, problems, max(channels, engines[0].parts), positions])
+    left = memory.empty(kept, voxels.dtype) if keep else None
     if left is not None and engines[0].fills:
         torch.softmax(voxels.logits, dim=2, out=left)
     rows, length = size(voxels, engines[0].slots)
@@ -71,7 +77,7 @@ def backward(voxels: Voxels, parameters: Parameters, left: Tensor | None, upstre
     Args:
         voxels: What `forward` was given.
         parameters: The same.
-        left: What `forward` left, which becomes the gradient; None to work it out again.
+        left: What `forward` left, whose last channels become the gradient; None to work it out again.
         upstream: The loss' gradient in the sums.
     """
     gradient = memory.empty(voxels.logits.shape, voxels.logits.dtype) if left is None else left
@@ -97,7 +103,7 @@ def backward(voxels: Voxels, parameters: Parameters, left: Tensor | None, upstre
                 weight = reread(voxels, piece, slots[:, 0]) if engine.rereads else None
                 engine.backward(slots, work, weight, here)
                 target.copy_(work[:, -target.shape[1] :])
-    return gradient
+    return gradient[:, :, -channels:]
 
 
 def _engine(parameters: Parameters, problem: int, channels: int) -> TwoClasses | ManyClasses:
