@@ -9,7 +9,7 @@ from torch import Tensor, nn
 _INTEGERS = {torch.bfloat16: torch.int16, torch.float16: torch.int16, torch.float32: torch.int32}
 _STEPS = 1 << 15
 """Dropout rates are multiples of 1 / 32,768 on the processor."""
-_PIECE = 1 << 18
+_PIECE = 1 << 17
 """Elements that are handled while they lie in the processor's cache."""
 
 
