@@ -26,7 +26,8 @@ class Scripted:
         deaths: How often its process dies.
         signal: By which signal; 0: with an exit code.
         epochs: That it closes before it dies, each time.
-        seconds: That it takes.
+        pause: Seconds of each epoch.
+        seconds: That it takes beside.
     """
 
     study: Path
@@ -34,6 +35,7 @@ class Scripted:
     deaths: int = 0
     signal: int = signal.SIGKILL
     epochs: int = 0
+    pause: float = 0.0
     seconds: float = 0.0
     threads: int = field(default=1)
 
@@ -48,8 +50,11 @@ class Scripted:
     def execute(self, on_epoch: Callable[[EpochRecord], None]) -> dict[str, Any]:
         self.folder.mkdir(exist_ok=True)
         before = self.begun
-        (self.folder / f"begun-{before}").write_text(str(os.getpid()))
+        partial = self.folder / "partial"
+        partial.write_text(str(os.getpid()))
+        partial.replace(self.folder / f"begun-{before}")
         for number in range(self.epochs):
+            time.sleep(self.pause)
             on_epoch(epoch(number))
         time.sleep(self.seconds)
         if before < self.deaths:

@@ -1,19 +1,23 @@
 """Studies on a Ray cluster of two machines, which are processes here, and one of which is lost."""
 
 import os
+import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
-from pool_work import Heard, Scripted
+from hypothesis import given
+from hypothesis import strategies as st
+from pool_work import Heard, Scripted, epoch
 from study_tasks import TINY
 
 from unifocal.config.sections import ComputeConfig
 from unifocal.experiments.pool import execute_all
 from unifocal.problems import InputError
+from unifocal.training.callbacks import EpochRecord
 
 pytest.importorskip("ray")
 
@@ -64,8 +68,18 @@ def wait_until(is_so: Callable[[], bool], seconds: float = 240.0) -> None:
 
 
 def test_a_machine_lost_in_mid_study_changes_nothing(
-    cluster: Any, phantom: Path, tmp_path: Path, unifocal: Call, no_report: None, monkeypatch: pytest.MonkeyPatch
+    cluster: Any,
+    compute: ComputeConfig,
+    phantom: Path,
+    tmp_path: Path,
+    unifocal: Call,
+    no_report: None,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    import ray
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    from unifocal.experiments.on_ray import cluster as door
     from unifocal.experiments.on_ray import runs
 
     arguments = ("compare", "--data", phantom, *TINY, "--losses", "bce,unified_focal", "--epochs", "20")
@@ -80,11 +94,18 @@ def test_a_machine_lost_in_mid_study_changes_nothing(
         return found
 
     monkeypatch.setattr(runs, "_outcome", watch)
-    other = cluster.add_node(**NODE)
+    door.join(compute)
+    head = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+    guest = ray.remote(Heard).options(num_cpus=1, scheduling_strategy=head).remote()
+    ray.get(guest.say.remote("the head's core is taken, so all runs go to the other machine"))
+    other = cluster.add_node(**NODE | {"num_cpus": 2})
 
     def lose() -> None:
-        wait_until(lambda: len(list((tmp_path / "s").glob("runs/*/*/state.ckpt"))) == 2)
-        cluster.remove_node(other, allow_graceful=False)
+        try:
+            wait_until(lambda: any((tmp_path / "s").glob("runs/*/*/state.ckpt")))
+        finally:
+            cluster.remove_node(other, allow_graceful=False)
+            ray.kill(guest)
 
     killer = threading.Thread(target=lose)
     killer.start()
@@ -103,15 +124,81 @@ def test_whoever_dies_is_tried_again_or_recorded_as_failed(compute: ComputeConfi
         Scripted(tmp_path, "good", epochs=2),
         Scripted(tmp_path, "killed-once", deaths=1),
         Scripted(tmp_path, "killed-always", deaths=99),
+        Scripted(tmp_path, "slow-but-goes-on", deaths=2, epochs=1),
     ]
     heard = Heard()
     records = {record["name"]: record for _, record in execute_all(work, jobs=0, compute=compute, reporter=heard)}
     assert {name: record["status"] for name, record in records.items()} == {
-        "good": "done", "killed-once": "done", "killed-always": "failed",
+        "good": "done", "killed-once": "done", "killed-always": "failed", "slow-but-goes-on": "done",
     }  # fmt: skip
     assert "2 times" in records["killed-always"]["reason"]
-    assert [each.begun for each in work] == [1, 2, 2]
-    assert heard.epochs == [("good", 0), ("good", 1)]
+    assert [each.begun for each in work] == [1, 2, 2, 3]
+    assert sorted(heard.epochs) == [("good", 0), ("good", 1), *[("slow-but-goes-on", 0)] * 3]
+
+
+def test_no_epoch_is_lost_with_a_board_that_is_late_or_dies(
+    compute: ComputeConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its process begins late, answers late and dies; the work's process is given to other work, which kills it."""
+    from unifocal.experiments.on_ray import board
+
+    class Frail(board.Board):
+        def __init__(self) -> None:
+            super().__init__()
+            time.sleep(3.0)
+
+        def read(self, told: Mapping[int, int]) -> dict[int, list[EpochRecord]]:
+            found = super().read(told)
+            if any(found.values()) and is_first("late"):
+                time.sleep(3.0)
+            return found
+
+        def pin(self, attempt: int, first: int, records: Sequence[EpochRecord]) -> int:
+            if first == 2 and is_first("dead"):
+                os.kill(os.getpid(), signal.SIGKILL)
+            return super().pin(attempt, first, records)
+
+    def is_first(what: str) -> bool:
+        before = (tmp_path / what).exists()
+        (tmp_path / what).touch()
+        return not before
+
+    monkeypatch.setattr(board, "Board", Frail)
+    monkeypatch.setattr(board, "_PATIENCE_S", 2.0)
+    work = [Scripted(tmp_path, "good", epochs=4), Scripted(tmp_path, "killed", deaths=1, epochs=1)]
+    heard = Heard()
+    assert len(list(execute_all(work, jobs=1, compute=compute, reporter=heard))) == 2
+    assert heard.epochs == [*[("good", number) for number in range(4)], ("killed", 0), ("killed", 0)]
+    assert (tmp_path / "late").exists()
+    assert (tmp_path / "dead").exists()
+
+
+@given(st.lists(st.tuples(st.integers(0, 8), st.integers(0, 8)), max_size=20), st.integers(0, 8))
+def test_a_board_keeps_each_epoch_once_and_without_gaps(sent: list[tuple[int, int]], told: int) -> None:
+    from unifocal.experiments.on_ray.board import Board
+
+    board, known = Board(), 0
+    for first, last in sent:
+        if first <= last:
+            if first <= known:
+                known = max(known, last)
+            assert board.pin(7, first, [epoch(number) for number in range(first, last)]) == known
+    assert [record.epoch for record in board.read({7: told})[7]] == list(range(told, known))
+    assert board.read({8: 2, 9: 0}) == {8: [], 9: []}
+    assert board.read({7: 0}) == {7: []}, "what is over is forgotten"
+
+
+def test_where_ray_starts_no_process_that_is_told(
+    compute: ComputeConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from unifocal.experiments.on_ray import board
+    from unifocal.experiments.on_ray import cluster as door
+
+    monkeypatch.setattr(board, "_START_S", 0.0)
+    work = [Scripted(tmp_path, "good")]
+    with pytest.raises(door.RayFailedError, match="starts no process"):
+        list(execute_all(work, jobs=1, compute=compute, reporter=Heard()))
+    assert not work[0].begun
 
 
 def test_whoever_stops_listening_ends_the_tasks(compute: ComputeConfig, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """How far a study is: every state, folders in use, half-written, old or foreign."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,10 +9,10 @@ import yaml
 from filelock import FileLock
 from hypothesis import given
 from hypothesis import strategies as st
-from study_folders import LONG_AGO, make_mixed_study, make_study, place, train, trial_record
+from study_folders import LONG_AGO, end, make_mixed_study, make_study, place, train, trial_record
 
 from unifocal.experiments import status as status_module
-from unifocal.experiments.folder import slug
+from unifocal.experiments.folder import RunKey, slug
 from unifocal.experiments.run_files import lock_of, read_history
 from unifocal.experiments.status import RunStatus, StudyStatus, read_status
 from unifocal.problems import InputError
@@ -124,6 +125,48 @@ def test_losses_that_left_the_race_are_no_work(study: Path) -> None:
     assert [run.state for run in found.runs] == ["done", "failed", "stopped", "dropped"]
     assert found.runs[3].reason == "left the race after fold 0"
     assert found.seconds_left == pytest.approx(1 * 2 + 4)
+
+
+def test_what_a_decided_race_spares_is_not_needed(tmp_path: Path, unifocal: Call) -> None:
+    study = make_study(tmp_path / "s", losses=("bce", "dice", "focal"), folds=4, tuning={"trials": 2})
+    for loss, fold in (("bce", 0), ("dice", 0), ("focal", 0), ("bce", 1), ("focal", 1)):
+        end(train(place(study, loss, fold), [0.5]), RunKey(loss, fold, 0))
+    table = "loss,left_after_fold,seed,against\ndice,0,0,bce\n"
+    (study / "race.csv").write_text(table)
+    runs = by_name(read_status(study))
+    assert [runs[f"bce, fold {fold}, seed 0"].state for fold in range(4)] == ["done", "done", "waiting", "waiting"]
+    (study / "race.csv").write_text(table + "focal,1,0,bce\n")
+    found = read_status(study)
+    runs = by_name(found)
+    assert [runs[f"bce, fold {fold}, seed 0"].state for fold in range(4)] == ["done"] * 2 + ["not needed"] * 2
+    assert [runs[f"focal, fold {fold}, seed 0"].state for fold in range(4)] == ["done"] * 2 + ["dropped"] * 2
+    assert runs["bce, fold 2, seed 0"].reason == "the race was decided before"
+    assert not [run for run in found.runs if run.trial is not None]
+    assert found.is_over
+    assert found.seconds_left == 0
+    out = unifocal("status", study)[1]
+    assert "2 not needed; nothing left to do" in out
+    assert "bce, fold 3, seed 0: not needed: the race was decided before" in out
+
+    # What was lost of an earlier round is needed again.
+    shutil.rmtree(place(study, "bce", 1))
+    found = read_status(study)
+    assert by_name(found)["bce, fold 1, seed 0"].state == "waiting"
+    assert not found.is_over
+
+
+def test_with_one_fold_a_race_is_decided_between_seeds(tmp_path: Path) -> None:
+    study = make_study(tmp_path / "s", losses=("bce", "dice"), folds=1, seeds=[7, 3, 5])
+    (study / "race.csv").write_text("loss,left_after_fold,seed,against\ndice,0,3,bce\n")
+    runs = by_name(read_status(study))
+    assert [runs[f"bce, fold 0, seed {seed}"].state for seed in (7, 3, 5)] == ["waiting", "waiting", "not needed"]
+
+
+@pytest.mark.parametrize("row", ["dice,?,0,bce", "dice,0", "dice,0,9,bce"])
+def test_a_damaged_race_table_decides_nothing(tmp_path: Path, row: str) -> None:
+    study = make_study(tmp_path / "s", losses=("bce", "dice"), folds=1)
+    (study / "race.csv").write_text(f"loss,left_after_fold,seed,against\n{row}\n")
+    assert by_name(read_status(study))["bce, fold 0, seed 0"].state == "waiting"
 
 
 def test_nothing_in_the_folder_is_changed(study: Path, unifocal: Call) -> None:

@@ -18,9 +18,16 @@ from unifocal.experiments.pool import execute_all
 from unifocal.experiments.request import mirrors_of, request_of
 from unifocal.experiments.run import RunTask
 from unifocal.experiments.storage import Storage, stored
+from unifocal.experiments.tuning.trials import TrialTask
 from unifocal.problems import InputError
 
 Call = Callable[..., tuple[int, str, str]]
+
+# SQLAlchemy's deprecations and MLflow's are theirs to mend.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::DeprecationWarning:mlflow"),
+    pytest.mark.filterwarnings("ignore::DeprecationWarning:sqlalchemy"),
+]
 
 
 class Killed(BaseException):
@@ -121,6 +128,85 @@ def test_finished_runs_are_fetched_and_not_done_again(task: RunTask, tmp_path: P
         assert records[0]["status"] == "done"
         assert (work[0].folder / "model.safetensors").is_file()
         assert heard.steps == epochs
+
+
+def logged_in(study: Path, place: str) -> list[int]:
+    """The epochs of a run, as TensorBoard shows them."""
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    events = EventAccumulator(str(study / "logs" / "tensorboard" / place))
+    events.Reload()
+    return [point.step for point in events.Scalars("seconds")] if events.Tags()["scalars"] else []
+
+
+@pytest.fixture
+def logged(task: RunTask, tmp_path: Path) -> RunTask:
+    """A run of a study with a logger."""
+    pytest.importorskip("tensorboard")
+    (tmp_path / "study").mkdir()
+    (tmp_path / "study" / "study.yaml").write_text("{}")
+    return replace(task, study=tmp_path / "study", compute=ComputeConfig(loggers=("tensorboard",)))
+
+
+def inside_a_trial(task: RunTask) -> TrialTask:
+    return TrialTask("trial 0", task.study, "trials/trial-0", 0, {}, ("dice",), (task,))
+
+
+@pytest.mark.parametrize("kind", ["run", "trial"])
+def test_the_epochs_of_runs_done_elsewhere_reach_the_study_s_loggers(
+    logged: RunTask, tmp_path: Path, scratch: Path, kind: str
+) -> None:
+    work, place = (logged, "") if kind == "run" else (inside_a_trial(logged), "trials/trial-0/")
+    elsewhere = stored(work, str(tmp_path / "bucket"), is_elsewhere=True)
+    assert elsewhere.execute(lambda _record: None)["status"] == "done"
+    assert not (logged.study / "logs").exists()
+    assert not [path for path in (tmp_path / "bucket").rglob("*") if "logs" in path.parts]
+    for _ in range(2):
+        assert elsewhere.fetch() is not None
+        assert logged_in(logged.study, f"{place}bce/fold-0-seed-0") == [0, 1, 2]
+
+
+@pytest.mark.parametrize("kind", ["run", "trial"])
+def test_of_a_run_that_failed_elsewhere_the_epochs_are_kept(
+    logged: RunTask, tmp_path: Path, scratch: Path, kind: str
+) -> None:
+    work, place = (logged, "") if kind == "run" else (inside_a_trial(logged), "trials/trial-0/")
+    elsewhere = stored(work, str(tmp_path / "bucket"), is_elsewhere=True)
+
+    def fail(record: Any) -> None:
+        if record.epoch == 1:
+            raise RuntimeError("a broken line")
+
+    record = elsewhere.execute(fail)
+    assert "a broken line" in record["reason"]
+    assert elsewhere.lost(record["reason"])["status"] == "failed"
+    assert logged_in(logged.study, f"{place}bce/fold-0-seed-0") == [0, 1]
+    for is_elsewhere in (True, False):
+        heard: list[int] = []
+        copy = shutil.copytree(tmp_path / "bucket", tmp_path / f"bucket-{is_elsewhere}")
+        again = stored(work, str(copy), is_elsewhere=is_elsewhere)
+        assert again.execute(lambda epoch: heard.append(epoch.epoch))["status"] == "done"  # noqa: B023
+        assert heard == [2]
+        assert again.fetch() is not None
+        assert logged_in(logged.study, f"{place}bce/fold-0-seed-0") == [0, 1, 2]
+
+
+def test_mlflow_s_file_is_the_study_s_too(
+    logged: RunTask, tmp_path: Path, scratch: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("mlflow")
+    pytest.importorskip("alembic")
+    from mlflow.tracking import MlflowClient
+
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    work = replace(logged, compute=ComputeConfig(loggers=("mlflow",)))
+    elsewhere = stored(work, str(tmp_path / "bucket"), is_elsewhere=True)
+    elsewhere.execute(lambda _record: None)
+    assert elsewhere.fetch() is not None
+    client = MlflowClient(f"sqlite:///{work.study / 'logs' / 'mlflow.db'}")
+    (run,) = client.search_runs([each.experiment_id for each in client.search_experiments()])
+    assert (run.info.run_name, run.info.status) == ("bce/fold-0-seed-0", "FINISHED")
+    assert sorted(point.step for point in client.get_metric_history(run.info.run_id, "seconds")) == [0, 1, 2]
 
 
 def test_what_changes_the_result_changes_the_name(task: RunTask, tmp_path: Path) -> None:

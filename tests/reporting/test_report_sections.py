@@ -17,8 +17,8 @@ from unifocal.reporting.table import to_csv
 from unifocal.reporting.tables_results import EQUIVALENT, WORSE, paper_table, results_table
 from unifocal.statistics import Analysis
 
-# Of studies that tune, race or lose runs alone.
-UNUSED = ("race", "tuned", "tuning_gain", "tuning_trials", "failed_runs", "run_notes")
+# Of studies that tune, race, lose runs or measure their time alone.
+UNUSED = ("race", "tuned", "tuning_gain", "tuning_trials", "failed_runs", "run_notes", "time")
 LOSSES = ("bce", "focal", "unified_focal(gamma=0.5)")
 
 

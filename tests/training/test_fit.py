@@ -64,6 +64,15 @@ def history(folder: Path) -> pd.DataFrame:
     return pd.read_csv(folder / "history.csv").drop(columns="seconds")
 
 
+def test_who_reads_and_augments_changes_nothing(samples: Samples, tmp_path: Path) -> None:
+    alone = run(samples, tmp_path / "alone", epochs=3, workers=0)
+    helped = run(samples, tmp_path / "helped", epochs=3, workers=2)
+    assert same(alone, helped)
+    with pytest.raises(Killed):
+        run(samples, tmp_path / "killed", epochs=3, workers=2, kill_after=1)
+    assert same(alone, run(samples, tmp_path / "killed", epochs=3, workers=2))
+
+
 def test_it_learns(samples: Samples, tmp_path: Path) -> None:
     result = run(samples, tmp_path, epochs=25, augmentation="none")
     assert result.validation_dice > 0.6

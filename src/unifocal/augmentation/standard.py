@@ -1,6 +1,7 @@
 """Source B's augmentation, with the library it was made with (batchgeneratorsv2)."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -55,17 +56,24 @@ def standard(size: tuple[int, ...]) -> Augmentation:
         MultiplicativeBrightnessTransform((0.5, 2.0), synchronize_channels=True),
         apply_probability=PROBABILITY,
     )
+    return _Standard(transforms, brightness)
 
-    def augment(image: Tensor, labels: Tensor, seed: int) -> tuple[Tensor, Tensor]:
+
+@dataclass(frozen=True)
+class _Standard:
+    """No closure, so that it can be sent to the processes of a loader."""
+
+    transforms: ComposeTransforms
+    brightness: RandomTransform
+
+    def __call__(self, image: Tensor, labels: Tensor, seed: int) -> tuple[Tensor, Tensor]:
         state = np.random.get_state()  # noqa: NPY002 - the library draws from the global generators
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(seed)  # torch.manual_seed would also reach for the GPU, slowly
             np.random.seed(seed)  # noqa: NPY002
-            moved = transforms(image=image, segmentation=labels)
+            moved = self.transforms(image=image, segmentation=labels)
             # A z-scored image has its mean at 0: its darkest value must stay where it is, as in the raw image.
             floor = moved["image"].min()
-            brightened = brightness(image=moved["image"] - floor)["image"] + floor
+            brightened = self.brightness(image=moved["image"] - floor)["image"] + floor
         np.random.set_state(state)  # noqa: NPY002
         return brightened, moved["segmentation"]
-
-    return augment

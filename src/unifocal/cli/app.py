@@ -7,6 +7,8 @@ import typer
 
 from unifocal import __version__
 from unifocal.cli import compare, data, evaluate, export, losses, predict, protocols, report, status, train, tune
+from unifocal.cli.options import STARTED
+from unifocal.clock import Moment
 from unifocal.problems import InputError, WorkFailedError
 
 INTERRUPTED = 130
@@ -47,12 +49,17 @@ def options(
     """Which loss to train a segmentation network with, on your own data, and how sure you can be."""
 
 
-def run(arguments: Sequence[str]) -> int:
+def run(arguments: Sequence[str], *, started: Moment | None = None) -> int:
     """Run the command line.
+
+    Args:
+        arguments: Without the program's name.
+        started: When this process began, where it runs this and nothing else.
 
     Returns:
         The exit code.
     """
+    STARTED.set(started)
     try:
         app(list(arguments), prog_name="unifocal")
     except SystemExit as stop:

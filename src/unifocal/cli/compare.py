@@ -96,6 +96,10 @@ def compare(
         ),
     ] = None,
     log: o.Log = None,
+    profile: Annotated[
+        bool | None,
+        typer.Option("--profile", rich_help_panel="Study", help="Also tell where the time went: profile.csv, report."),
+    ] = None,
     config: o.Config = None,
     set_: o.Settings = None,
 ) -> None:
@@ -109,9 +113,10 @@ def compare(
       unifocal compare --data drive --split official --size 512
       unifocal compare --data d --losses 'focal(gamma=1),focal(gamma=3)' --set training.batch_size=8
       unifocal compare --data brain --tune 10 --race --log tensorboard
+      unifocal compare --data brain --profile                   (where the time went)
       unifocal compare --data brain --ray-address auto --gpus-per-run 0.25 --jobs 16
     """
-    from unifocal.cli.show import show_study
+    from unifocal.cli.show import show_study, show_times
     from unifocal.config.resolve import resolve
     from unifocal.config.schema import StudyConfig
 
@@ -123,6 +128,7 @@ def compare(
         "preprocessing.size": size, "out": out, "jobs": jobs,
         "tuning.trials": tune, "race": race, "compute.ray_address": ray_address,
         "compute.gpus_per_run": gpus_per_run, "compute.storage": storage, "compute.loggers": log,
+        "compute.profile": profile,
     }  # fmt: skip
     resolved = resolve(StudyConfig, config=config, settings=set_ or [], flags=flags)
 
@@ -130,7 +136,9 @@ def compare(
     from unifocal.experiments.progress import ConsoleReporter
 
     with ConsoleReporter() as reporter:
-        outcome = run_study(resolved, command=o.command_line(), reporter=reporter)
+        outcome = run_study(resolved, command=o.command_line(), reporter=reporter, started=o.STARTED.get())
     show_study(outcome)
+    if resolved.compute.profile:
+        show_times(outcome.folder)
     if outcome.failed:
         raise typer.Exit(1)

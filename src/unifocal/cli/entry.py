@@ -3,6 +3,10 @@
 import sys
 from pathlib import Path
 
+from unifocal.clock import now
+
+_STARTED = now()  # before it loads what the verbs need
+
 
 def main() -> None:
     """Run the command line and exit with its code.
@@ -17,4 +21,4 @@ def main() -> None:
         )
         sys.exit(1)
     sys.path.append(str(Path.cwd()))  # a user's own loss may stand in a module right here
-    sys.exit(run(sys.argv[1:]))
+    sys.exit(run(sys.argv[1:], started=_STARTED))

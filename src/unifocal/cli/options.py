@@ -5,10 +5,16 @@ import inspect
 import shlex
 import sys
 from collections.abc import Callable
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+
+from unifocal.clock import Moment
+
+STARTED: ContextVar[Moment | None] = ContextVar("STARTED", default=None)
+"""When this process began, where it runs one verb and nothing else."""
 
 _DATA = "Data"
 _STUDY = "Study"

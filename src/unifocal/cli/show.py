@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 _SHORT = ("dice", "iou", "precision", "recall", "hd95", "assd", "nsd", "lesion_recall", "lesion_precision", "lesion_f1")
 _FEW_LABELS = 3
+_SMALL_SHARE = 1.0
 
 
 def show_study(outcome: "StudyOutcome") -> None:
@@ -52,6 +53,28 @@ def show_analysis(console: Console, analysis: Analysis, *, noun: str = "loss") -
         )
     console.print(table)
     console.print(verdict.sentence, style="bold", markup=False)
+
+
+def show_times(folder: Path) -> None:
+    """Where a study's time went: the stages that took a share worth knowing, and the others together."""
+    from unifocal.reporting.time_spent import by_time, read_time_spent
+
+    stages = [each for each in by_time(read_time_spent(folder / "profile.csv")) if each.share is not None]
+    rows = [(each.stage, each.place, each.seconds, each.share or 0.0) for each in stages]
+    small = [row for row in rows if row[3] < _SMALL_SHARE]
+    table = Table(title="where the time went, all processes together", title_justify="left", title_style="bold")
+    for heading in ("stage", "where"):
+        table.add_column(heading)
+    for heading in ("seconds", "share"):
+        table.add_column(heading, justify="right")
+    for name, place, seconds, share in rows[: len(rows) - len(small)]:
+        table.add_row(Text(name), place, f"{seconds:.1f}", f"{share:.0f} %")
+    if small:
+        seconds, share = sum(row[2] for row in small), sum(row[3] for row in small)
+        table.add_row(f"{len(small)} others", "", f"{seconds:.1f}", f"{share:.0f} %")
+    console = Console(highlight=False)
+    console.print(table)
+    show_places(console, {"Profile": folder / "profile.csv"})
 
 
 def show_summary(console: Console, analysis: Analysis) -> None:

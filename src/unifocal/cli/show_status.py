@@ -10,8 +10,9 @@ from rich.text import Text
 from unifocal.experiments.progress import describe_pace, describe_seconds
 from unifocal.experiments.status import STATES, RunStatus, StudyStatus
 
-_FIRST = ("running", "failed", "stopped", "waiting", "done", "dropped")
-_STYLES = {"running": "bold green", "failed": "bold red", "stopped": "yellow", "waiting": "dim", "dropped": "dim"}
+_FIRST = ("running", "failed", "stopped", "waiting", "done", "dropped", "not needed")
+_STYLES = {"running": "bold green", "failed": "bold red", "stopped": "yellow"}
+_STYLES |= dict.fromkeys(("waiting", "dropped", "not needed"), "dim")
 
 
 def overview(found: StudyStatus, *, rows: int | None = None) -> Group:
@@ -30,7 +31,7 @@ def overview(found: StudyStatus, *, rows: int | None = None) -> Group:
     parts += [
         Text(f"{run.name}: {run.state}: {run.reason}", overflow="fold")
         for run in (*trials, *chosen)
-        if run.reason and run.state in ("failed", "dropped")
+        if run.reason and run.state in ("failed", "dropped", "not needed")
     ]
     parts.append(Text(summary_line(found), "bold"))
     best = found.best

@@ -29,8 +29,8 @@ def status(
 ) -> None:
     """Show how far the runs of a study, a training or a tuning are, also from another terminal while they go on.
 
-    A run is waiting, running, stopped (begun, but nobody is at work on it), done, failed, or dropped (its loss left
-    the race). Nothing in the folder is changed.
+    A run is waiting, running, stopped (begun, but nobody is at work on it), done, failed, dropped (its loss left
+    the race), or not needed (the race was decided before). Nothing in the folder is changed.
 
     \b
       unifocal status studies/brain

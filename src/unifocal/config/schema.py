@@ -145,11 +145,13 @@ class TrainingConfig(Section):
     foreground_share: Annotated[float, Field(ge=0, le=1)] = 1 / 3
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     threads: Annotated[int, Field(ge=0)] = 0
+    workers: Annotated[int, Field(ge=0)] | None = None
 
 
 class InferenceConfig(Section):
-    """How volumes are segmented: see `unifocal.inference.windows.Windows`."""
+    """How images are segmented; for windows over volumes see `unifocal.inference.windows.Windows`."""
 
+    precision: Literal["float32", "bfloat16"] = "float32"
     overlap: Annotated[float, Field(ge=0, lt=1)] = 0.5
     weights: Literal["gaussian", "constant"] = "gaussian"
     mirror: bool = False

@@ -58,6 +58,7 @@ class ComputeConfig(Section):
             folder or an address such as `s3://bucket/study`.
         attempts: How often a run whose process died is tried without an epoch more.
         loggers: `tensorboard`, `mlflow`: what epochs are also written to.
+        profile: Whether a study notes where its time goes.
     """
 
     ray_address: str | None = None
@@ -65,3 +66,4 @@ class ComputeConfig(Section):
     storage: str | None = None
     attempts: Annotated[int, Field(ge=1)] = 3
     loggers: Annotated[tuple[Literal["tensorboard", "mlflow"], ...], BeforeValidator(parse_numbers)] = ()
+    profile: bool = False

@@ -2,9 +2,11 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
+from unifocal.clock import Moment, note, noted, stage
 from unifocal.config.schema import StudyConfig
 from unifocal.data.splits import Fold
 from unifocal.experiments.conclude import Question, StudyOutcome, conclude, metric_problems
@@ -34,6 +36,7 @@ from unifocal.experiments.progress import Reporter
 from unifocal.experiments.race import Course, Records, race_problems, replay
 from unifocal.experiments.record import cases_table, describe_study, identity_of, jobs_of
 from unifocal.experiments.run import RunTask
+from unifocal.experiments.time_spent import timed_study, waiting
 from unifocal.problems import Problem, WorkFailedError, raise_if_any
 from unifocal.training.loggers import logger_problems
 
@@ -42,23 +45,30 @@ class StudyFailedError(WorkFailedError):
     """No run of the study could be scored."""
 
 
-def compare(config: StudyConfig, *, command: str, reporter: Reporter) -> StudyOutcome:
+def compare(config: StudyConfig, *, command: str, reporter: Reporter, started: Moment | None = None) -> StudyOutcome:
     """Run a study, or go on with it where it stopped.
 
     Args:
         config: Everything that was asked for.
         command: The command line, for the record.
         reporter: Hears of progress.
+        started: When this process began, where it does nothing but this study.
 
     Raises:
         InputError: With every problem of the settings and the data; nothing is written then.
         StudyFailedError: If every run failed.
     """
+    with timed_study(config.out, is_on=config.compute.profile, started=started):
+        return _compare(config, command, reporter)
+
+
+def _compare(config: StudyConfig, command: str, reporter: Reporter) -> StudyOutcome:
     problems = loss_problems(config.losses) + metric_problems(config.metric, "metric")
     problems += logger_problems(config.compute.loggers)
-    checked = load_data(
-        config, out=config.out, minimum_patients=patients_needed(config.split), problems=problems, reporter=reporter
-    )
+    with stage("reading and checking"):
+        checked = load_data(
+            config, out=config.out, minimum_patients=patients_needed(config.split), problems=problems, reporter=reporter
+        )
     refuse_unusable_losses(config.losses, checked)
     config = config.model_copy(update={"training": training_for(config.training, checked.facts[0].ndim)})
     refuse_other_label(config.label, checked)
@@ -73,10 +83,11 @@ def compare(config: StudyConfig, *, command: str, reporter: Reporter) -> StudyOu
     replay(course, records)
     if course.is_over:
         reporter.say("All runs were done before.")
-        with lock_study(config.out):
+        with lock_study(config.out), noted():
             return _conclude(course, records, reporter)
-    prepared = prepare_all(config, checked, reporter)
-    with lock_study(config.out):
+    with stage("preparing"):
+        prepared = prepare_all(config, checked, reporter)
+    with lock_study(config.out), noted():
         settings = earlier or describe_study(config, checked, prepared, folds, identity, command)
         if earlier is None:
             write_table(config.out / "cases.csv", cases_table(checked, folds, config.split.by))
@@ -109,16 +120,23 @@ def _run_rounds(course: Course, runs: OuterRuns, records: Records, reporter: Rep
         tasks = [runs.task(key, choices) for key in wanted if records[key] is None]
         if tasks:
             _announce(course, tasks, records, reporter)
-        jobs = jobs_of(config, len(records))
+            records |= _run_all(config, tasks, jobs_of(config, len(records)), reporter)
+        for left in course.close(records):
+            reporter.say(f"{left.loss} leaves the race: worse than {left.against} (p {left.p:.2g})")
+        course.write()
+    return records
+
+
+def _run_all(config: StudyConfig, tasks: Sequence[RunTask], jobs: int, reporter: Reporter) -> Records:
+    note()  # a study that is killed keeps what came before
+    records: dict[RunKey, dict[str, Any] | None] = {}
+    with waiting(config.out, min(jobs, len(tasks))):
         for index, record in execute_all(tasks, jobs=jobs, compute=config.compute, reporter=reporter):
             key, epochs = tasks[index].key, tasks[index].training.epochs
             records[key] = record
             if record["status"] == "failed":
                 reporter.say(f"FAILED {key}: {record['reason']}")
             reporter.advance(max(0, epochs - record.get("epochs", epochs)), f"{key}: done")
-        for left in course.close(records):
-            reporter.say(f"{left.loss} leaves the race: worse than {left.against} (p {left.p:.2g})")
-        course.write()
     return records
 
 
@@ -147,10 +165,9 @@ def _conclude(course: Course, records: Records, reporter: Reporter) -> StudyOutc
         message = f"every run failed ({reasons}); their folders under {config.out / 'runs'} hold what they left"
         raise StudyFailedError(message)
     places = [config.out / RunKey(r["loss"], r["fold"], r["seed"]).place for r in finished]
-    kept_as_text = {"case": str, "patient": str, "value": str, "reason": str, "unit": str}
-    parts = [pd.read_csv(place / "scores.csv", dtype=kept_as_text, keep_default_na=False) for place in places]
-    write_table(config.out / "scores.csv", pd.concat(parts, ignore_index=True))
-    known_for = join_probabilities(config.out, places)
+    with stage("joining scores"):
+        _join_scores(config.out, places)
+        known_for = join_probabilities(config.out, places)
     if known_for < len(places):
         reporter.say(
             f"{len(places) - known_for} of {len(places)} runs were done by an earlier version, which kept no "
@@ -166,6 +183,12 @@ def _conclude(course: Course, records: Records, reporter: Reporter) -> StudyOutc
         noun="loss",
     )
     return conclude(config.out, question, failed=failed)
+
+
+def _join_scores(out: Path, places: Sequence[Path]) -> None:
+    kept_as_text = {"case": str, "patient": str, "value": str, "reason": str, "unit": str}
+    parts = [pd.read_csv(place / "scores.csv", dtype=kept_as_text, keep_default_na=False) for place in places]
+    write_table(out / "scores.csv", pd.concat(parts, ignore_index=True))
 
 
 def _trained(folder: Path) -> int:

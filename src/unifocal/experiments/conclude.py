@@ -7,6 +7,7 @@ from typing import IO, Any, Literal
 
 import pandas as pd
 
+from unifocal.clock import stage
 from unifocal.experiments.folder import write_table
 from unifocal.experiments.race import read_departures
 from unifocal.metrics import METRICS
@@ -92,7 +93,8 @@ def conclude(folder: Path, question: Question, *, failed: Sequence[dict[str, Any
     """
     path = folder / "scores.csv"
     try:
-        analysis = question.answer(read_scores(path), read_departures(folder))
+        with stage("analysis"):
+            analysis = question.answer(read_scores(path), read_departures(folder))
     except InputError as error:
         named = [replace(each, where=str(path)) if each.where == "the scores" else each for each in error.problems]
         raise InputError(named) from None

@@ -28,11 +28,13 @@ from unifocal.experiments.segment import segment, windows_of
 from unifocal.inference import write_mask, write_overlay
 from unifocal.inference.planes import write_planes
 from unifocal.inference.postprocess import Cleaning, clean
+from unifocal.inference.precision import in_precision
 from unifocal.inference.volume_writers import write_volume_like, write_volume_mask
 from unifocal.inference.volumes import predict_volume_indices
 from unifocal.models import load_bundle
 from unifocal.preprocessing.pipeline import Pipeline
 from unifocal.problems import InputError, Problem, bad_input
+from unifocal.training.process import keep_freed_memory
 
 _FOLDERS = ("masks", "overlays", "probabilities")
 
@@ -207,8 +209,10 @@ def _segmented(
 ) -> Iterator[tuple[NDArray[np.integer[Any]], NDArray[np.float32] | None]]:
     """Per case its labels, and its probabilities where they are wanted or come for nothing."""
     everyone = range(len(prepared.cases))
+    if prepared.grid.dimensions == 2:
+        keep_freed_memory()  # for volumes, what is free has to be the system's
     if prepared.grid.dimensions == 3 and not config.probabilities and prepared.regions is None:
-        windows = windows_of(prepared, settings)
+        windows, network = windows_of(prepared, settings), in_precision(network, settings.precision)
         for image, geometry in prepared.stream(everyone):
             indices = predict_volume_indices(network, image, geometry, windows, prepared.out_channels)
             yield prepared.labels_of(indices), None

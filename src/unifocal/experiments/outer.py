@@ -14,6 +14,7 @@ from unifocal.experiments.prepare import Prepared
 from unifocal.experiments.progress import Reporter
 from unifocal.experiments.record import bundle_details, jobs_of
 from unifocal.experiments.run import RunTask
+from unifocal.experiments.time_spent import waiting
 
 if TYPE_CHECKING:
     from unifocal.experiments.tuning.nested import Tuned, TuningRequest
@@ -85,9 +86,10 @@ class OuterRuns:
 
         requests = [self._request(loss, fold) for loss, fold in dict.fromkeys((key.loss, key.fold) for key in keys)]
         jobs = jobs_of(self.config, self.config.tuning.trials * len(requests))
-        return tune_inside(
-            requests, tuning=self.config.tuning, jobs=jobs, compute=self.config.compute, reporter=reporter
-        )
+        with waiting(self.config.out, jobs):
+            return tune_inside(
+                requests, tuning=self.config.tuning, jobs=jobs, compute=self.config.compute, reporter=reporter
+            )
 
     def _request(self, loss: str, number: int) -> "TuningRequest":
         from unifocal.experiments.tuning.nested import TuningRequest

@@ -6,10 +6,10 @@ from typing import Any
 
 from unifocal.config.sections import ComputeConfig
 from unifocal.experiments.progress import Reporter
-from unifocal.experiments.run import set_threads
 from unifocal.experiments.storage import StoredWork, stored
 from unifocal.experiments.work import Work
 from unifocal.training.callbacks import EpochRecord
+from unifocal.training.process import prepare_process
 
 __all__ = ["Work", "execute_all", "goes_to_ray"]
 
@@ -70,7 +70,7 @@ def execute_all(
 
 def _execute_here(work: Sequence[Work], reporter: Reporter) -> Iterator[tuple[int, dict[str, Any]]]:
     for index, each in enumerate(work):
-        set_threads(each.threads)
+        prepare_process(each.threads)
         yield index, each.execute(partial(_tell, reporter, each.name))
 
 

@@ -16,9 +16,9 @@ import torch
 
 from unifocal.data.workers import Context
 from unifocal.experiments.attempts import Attempts
-from unifocal.experiments.run import set_threads
 from unifocal.experiments.work import Work
 from unifocal.training.callbacks import EpochRecord
+from unifocal.training.process import prepare_process
 
 Tell = Callable[[int, EpochRecord], None]
 _PATIENCE_S = 5.0
@@ -131,10 +131,12 @@ def _serve(line: "Connection[Any, Any]") -> None:
     assert parent is not None
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
     go_first()
+    # The study ends this process as a daemon, but for that a daemon could have no loader processes of its own.
+    multiprocessing.current_process()._config["daemon"] = False  # type: ignore[attr-defined]  # noqa: SLF001
     with suppress(EOFError, OSError):
         while True:
             work: Work = line.recv()
-            set_threads(work.threads)
+            prepare_process(work.threads)
             line.send(work.execute(line.send))
 
 

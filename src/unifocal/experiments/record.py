@@ -105,6 +105,7 @@ def identity_of(config: StudyConfig, checked: CheckedData, folds: Sequence[Fold]
     asked = config.model_dump(mode="json", include={"preprocessing", "network", "training", "losses", "seeds"})
     # How much memory the windows may take changes nothing that they find.
     asked["inference"] = config.inference.model_dump(mode="json", exclude={"memory"})
+    del asked["training"]["workers"]  # likewise who reads and augments
     asked["losses"] = ", ".join(loss.label for loss in config.losses)
     asked["labels"] = list(checked.labels)
     if config.tuning is not None:

@@ -14,6 +14,7 @@ import torch
 from filelock import FileLock
 from torch import nn
 
+from unifocal.clock import note, stage, timed
 from unifocal.config.schema import InferenceConfig, LossConfig, NetworkConfig, TrainingConfig
 from unifocal.config.sections import ComputeConfig
 from unifocal.experiments.attempts import explain, is_out_of_memory
@@ -21,13 +22,17 @@ from unifocal.experiments.folder import SCORE_COLUMNS, WEIGHTS, RunKey, read_run
 from unifocal.experiments.prepare import Prepared
 from unifocal.experiments.probabilities import PROBABILITIES, csv_text, probability_rows, write_probabilities
 from unifocal.experiments.segment import build_loss, cleanings_for, parts_to_score, segment, spec_of, write_prediction
+from unifocal.experiments.time_spent import timed_run
 from unifocal.inference.postprocess import Cleaning, clean
 from unifocal.metrics import score_case
+from unifocal.metrics.case import PROBABILITIES as PROBABILITY_STAGE
 from unifocal.models import save_bundle
-from unifocal.training import Patches, Samples, derive_seed, fit
+from unifocal.training import FitResult, Patches, Samples, derive_seed, fit
 from unifocal.training.callbacks import EpochRecord
 from unifocal.training.loggers import open_loggers
+from unifocal.training.stage_clock import START
 
+PREDICTION = "test prediction"
 FEWEST_PATCHES = 64
 """Training samples of an epoch on volumes, at least."""
 
@@ -104,7 +109,14 @@ def execute(task: RunTask, on_epoch: Callable[[EpochRecord], None]) -> dict[str,
             record = read_run(task.folder)
             if record is not None and record["status"] == "done":
                 return record
-            return _close(task, _outcome(task, on_epoch), started)
+
+            def close_epoch(epoch: EpochRecord) -> None:
+                note()
+                on_epoch(epoch)
+
+            with timed_run(task.folder, is_on=task.compute.profile):
+                outcome = _outcome(task, close_epoch)
+            return _close(task, outcome, started)
     except OSError as error:  # neither the folder nor its lock can be written
         return _close(task, {"status": "failed", "reason": explain(error)}, started)
 
@@ -113,7 +125,8 @@ def _outcome(task: RunTask, on_epoch: Callable[[EpochRecord], None]) -> dict[str
     notes: list[str] = []
     for is_last in (False, True):
         try:
-            task.prepared.fetch_data()
+            with stage("reading"):
+                task.prepared.fetch_data()
             outcome = _train_and_score(task, on_epoch)
         except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a run dies of, the study goes on and says so
             reason = explain(error)
@@ -162,38 +175,20 @@ def samples_for(prepared: Prepared, training: TrainingConfig, cases: int) -> Sam
     return prepared.samples(foreground_share=training.foreground_share, per_case=max(1, math.ceil(wanted / cases)))
 
 
-def set_threads(threads: int) -> None:
-    """How many threads PyTorch takes in this process."""
-    torch.set_num_threads(threads)
-
-
 def _train_and_score(task: RunTask, on_epoch: Callable[[EpochRecord], None]) -> dict[str, Any]:
-    seed = derive_seed(task.key.seed, task.key.fold)
-    network = build_network(task.prepared, task.network, seed)
-    result = fit(
-        network,
-        build_loss(task.loss, are_regions=task.prepared.regions is not None),
-        samples_for(task.prepared, task.training, len(task.train)),
-        train=task.train,
-        validation=task.validation,
-        settings=task.training,
-        seed=seed,
-        folder=task.folder,
-        on_epoch=on_epoch,
-        regions=task.prepared.region_classes,
-        loggers=open_loggers(task.compute.loggers, task.study, task.key.place.relative_to("runs").as_posix()),
-    )
-    network.load_state_dict(result.weights)
+    network, result = _train(task, on_epoch)
     cleanings = cleanings_for(
         network, task.prepared, task.validation, task.inference, batch_size=task.training.batch_size
     )
     if task.keeps_all:
         details = dict(task.details) | {"cleanings": {str(label): how.to_plain() for label, how in cleanings.items()}}
-        save_bundle(task.folder / WEIGHTS, network, spec_of(task.prepared, task.network), details=details)
+        with stage("writing"):
+            save_bundle(task.folder / WEIGHTS, network, spec_of(task.prepared, task.network), details=details)
     scores, probabilities = _score(task, network, cleanings)
-    if task.keeps_all:
-        write_probabilities(task.folder / PROBABILITIES, [probabilities])
-    write_table(task.folder / "scores.csv", scores)
+    with stage("writing"):
+        if task.keeps_all:
+            write_probabilities(task.folder / PROBABILITIES, [probabilities])
+        write_table(task.folder / "scores.csv", scores)
     (task.folder / "state.ckpt").unlink(missing_ok=True)
     return {
         "status": "done",
@@ -206,6 +201,28 @@ def _train_and_score(task: RunTask, on_epoch: Callable[[EpochRecord], None]) -> 
     }
 
 
+def _train(task: RunTask, on_epoch: Callable[[EpochRecord], None]) -> tuple[nn.Module, FitResult]:
+    """The network with its best weights, and what training tells of them."""
+    seed = derive_seed(task.key.seed, task.key.fold)
+    with stage(START):
+        network = build_network(task.prepared, task.network, seed)
+        result = fit(
+            network,
+            build_loss(task.loss, are_regions=task.prepared.regions is not None),
+            samples_for(task.prepared, task.training, len(task.train)),
+            train=task.train,
+            validation=task.validation,
+            settings=task.training,
+            seed=seed,
+            folder=task.folder,
+            on_epoch=on_epoch,
+            regions=task.prepared.region_classes,
+            loggers=open_loggers(task.compute.loggers, task.study, task.key.place.relative_to("runs").as_posix()),
+        )
+        network.load_state_dict(result.weights)
+    return network, result
+
+
 def _score(task: RunTask, network: nn.Module, cleanings: Mapping[int, Cleaning]) -> tuple[pd.DataFrame, str]:
     """All of the run's `scores.csv`, and the lines of its table of probabilities."""
     folder = task.folder / "predictions"
@@ -215,15 +232,19 @@ def _score(task: RunTask, network: nn.Module, cleanings: Mapping[int, Cleaning])
     rows: list[dict[str, Any]] = []
     bins: list[str] = []
     stream = segment(network, prepared, task.test, task.inference, batch_size=task.training.batch_size)
-    for index, probabilities in zip(task.test, stream, strict=True):
-        case, truth = prepared.cases[index], prepared.recipe(index).truth()
-        predicted = clean(prepared.decide(probabilities), cleanings)
+    for index, probabilities in zip(task.test, timed(PREDICTION, stream), strict=True):
+        with stage("reading"):
+            case, truth = prepared.cases[index], prepared.recipe(index).truth()
+        with stage(PREDICTION):
+            predicted = clean(prepared.decide(probabilities), cleanings)
         if task.keeps_all:
-            write_prediction(folder, prepared, index, predicted)
+            with stage("writing"):
+                write_prediction(folder, prepared, index, predicted)
         known = (key.loss, key.fold, key.seed, case.name, case.patient)
         for part in parts_to_score(prepared, truth, predicted, probabilities):
             scores = score_case(part.truth, part.predicted, case.spacing_mm, part.labels, part.probabilities)
             rows += score_rows(key.loss, key.fold, key.seed, case, scores)
             if task.keeps_all:
-                bins.append(csv_text(probability_rows(known, part.truth, part.probabilities, part.labels)))
+                with stage(PROBABILITY_STAGE):
+                    bins.append(csv_text(probability_rows(known, part.truth, part.probabilities, part.labels)))
     return pd.DataFrame(rows, columns=SCORE_COLUMNS), "".join(bins)

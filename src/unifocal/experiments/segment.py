@@ -8,11 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
+from unifocal.clock import stage
 from unifocal.config.schema import InferenceConfig, LossConfig, NetworkConfig
 from unifocal.experiments.plan import network_spec
 from unifocal.experiments.prepare import Prepared
 from unifocal.inference import predict_probabilities, write_mask
 from unifocal.inference.postprocess import Cleaning, choose_cleanings
+from unifocal.inference.precision import in_precision
 from unifocal.inference.volume_writers import write_volume_mask
 from unifocal.inference.volumes import predict_volume
 from unifocal.inference.windows import Windows
@@ -58,9 +60,10 @@ def segment(
         network: The trained network.
         prepared: All cases.
         indices: Which.
-        settings: Of windows over volumes.
+        settings: The precision, and of windows over volumes.
         batch_size: Images per forward pass.
     """
+    network = in_precision(network, settings.precision)
     are_regions = prepared.regions is not None
     if prepared.grid.dimensions == 2:
         stream = prepared.stream(indices)
@@ -91,7 +94,8 @@ def cleanings_for(
         (prepared.recipe(index).truth(), prepared.decide(probabilities))
         for index, probabilities in zip(cases, stream, strict=True)
     )
-    return choose_cleanings(pairs, prepared.labels)
+    with stage("choice of cleaning"):
+        return choose_cleanings(pairs, prepared.labels)
 
 
 class Part(NamedTuple):

@@ -28,13 +28,14 @@ from unifocal.experiments.inputs import (
 from unifocal.experiments.plan import training_for
 from unifocal.experiments.progress import Reporter
 from unifocal.experiments.record import bundle_details
-from unifocal.experiments.run import build_network, samples_for, set_threads
+from unifocal.experiments.run import build_network, samples_for
 from unifocal.experiments.segment import build_loss, cleanings_for, spec_of
 from unifocal.models import save_bundle
 from unifocal.training import derive_seed, fit
 from unifocal.training.callbacks import EpochRecord
 from unifocal.training.fit import choose_precision
 from unifocal.training.loggers import logger_problems, open_loggers
+from unifocal.training.process import prepare_process
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,7 @@ def train(config: TrainConfig, *, command: str, reporter: Reporter) -> TrainOutc
         if earlier is None:
             settings = {"command": command, "training": training.model_dump(mode="json"), "identity": identity}
             write_yaml(config.out / "study.yaml", settings | {"train": list(kept), "validation": list(apart)})
-        set_threads(training.threads)
+        prepare_process(training.threads)
         reporter.stage("Training (epochs)", training.epochs)
         validation = [index for index, case in enumerate(cases) if case.patient in set(apart)]
         train = [index for index, case in enumerate(cases) if case.patient in set(kept)]

@@ -12,8 +12,8 @@ from unifocal.experiments.run_files import History, Lock, join_histories, lock_o
 from unifocal.experiments.status_plan import Plan, Trial, plan_of
 from unifocal.problems import bad_input
 
-State = Literal["waiting", "running", "stopped", "done", "failed", "dropped"]
-STATES: tuple[State, ...] = ("running", "waiting", "stopped", "done", "failed", "dropped")
+State = Literal["waiting", "running", "stopped", "done", "failed", "dropped", "not needed"]
+STATES: tuple[State, ...] = ("running", "waiting", "stopped", "done", "failed", "dropped", "not needed")
 
 
 @dataclass(frozen=True)
@@ -26,9 +26,9 @@ class RunStatus:
         fold: Its fold; None where there are none.
         seed: Its seed; None of a trial.
         trial: Its number; None of a run.
-        state: `waiting` (not begun), `running`, `stopped` (begun, nobody is at work), `done`, `failed`, or `dropped`
-            (its loss left the race).
-        reason: Why it failed or was dropped.
+        state: `waiting` (not begun), `running`, `stopped` (begun, nobody is at work), `done`, `failed`, `dropped`
+            (its loss left the race), or `not needed` (the race was decided before).
+        reason: Why it failed, was dropped or is not needed.
         epoch: Epochs done; of a trial, of all its inner folds together.
         epochs: The most there will be.
         dice: Validation Dice of the last epoch.
@@ -54,7 +54,7 @@ class RunStatus:
     @property
     def is_ended(self) -> bool:
         """Whether the command that is at work will not touch it again."""
-        return self.state in ("done", "failed", "dropped")
+        return self.state in ("done", "failed", "dropped", "not needed")
 
 
 @dataclass(frozen=True)
@@ -189,6 +189,7 @@ class _Reader:
         self.plan = plan
         self.lock = lock_of(plan.folder)
         self.departed = plan.departed()
+        self.decided = plan.decided_after()
         self.tuned = plan.tuned_epochs()
 
     def trials(self) -> list[RunStatus]:
@@ -201,7 +202,13 @@ class _Reader:
         return [self._run(key) for key in self.plan.runs()]
 
     def _will_not_begin(self, trial: RunStatus) -> bool:
-        return trial.loss in self.departed or self.plan.search_is_over(trial.loss, trial.fold)
+        if trial.loss in self.departed or self.plan.search_is_over(trial.loss, trial.fold):
+            return True
+        return trial.fold is not None and all(self._is_after_all(trial.fold, seed) for seed in self.plan.seeds)
+
+    def _is_after_all(self, fold: int, seed: int) -> bool:
+        """Whether a race was decided in an earlier round."""
+        return self.decided is not None and self.plan.round_of(fold, seed) > self.decided
 
     def _run(self, key: RunKey) -> RunStatus:
         folder = self.plan.folder / key.place
@@ -209,6 +216,8 @@ class _Reader:
         state, reason = self._state(history, record, lock_of(folder))
         if state == "waiting" and key.loss in self.departed:
             state, reason = "dropped", self.departed[key.loss]
+        elif state == "waiting" and self._is_after_all(key.fold, key.seed):
+            state, reason = "not needed", "the race was decided before"
         epochs = self.tuned.get((key.loss, key.fold), self.plan.epochs)
         where = {"name": str(key), "loss": key.loss, "fold": key.fold, "seed": key.seed, "trial": None}
         return _status(where, (state, reason), history, epochs, record)

@@ -76,6 +76,21 @@ class Plan:
             if row.get("loss") and row.get("left_after_fold")
         }
 
+    def decided_after(self) -> int | None:
+        """The round of a race after which one loss alone was left; None where several race, or nobody does."""
+        left = [row for row in _rows(self.folder / "race.csv") if row.get("loss") in self.losses]
+        if len(self.losses) - len(left) > 1:
+            return None
+        try:
+            rounds = [self.round_of(int(row["left_after_fold"]), int(row["seed"])) for row in left]
+        except (KeyError, ValueError, TypeError):
+            return None
+        return max(rounds, default=None)
+
+    def round_of(self, fold: int, seed: int) -> int:
+        """Of a race: each fold is one; with a single fold, each seed."""
+        return fold if self.folds > 1 else self.seeds.index(seed)
+
     def tuned_epochs(self) -> dict[tuple[str, int], int]:
         """Epochs of a loss's runs on a fold, where tuning chose them."""
         chosen: dict[tuple[str, int], int] = {}

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from unifocal.clock import stage
 from unifocal.metrics.definitions import METRICS
 from unifocal.metrics.lesions import lesion_counts, lesion_scores
 from unifocal.metrics.metric import Metric
@@ -20,6 +21,10 @@ from unifocal.metrics.validation import check_input
 _Scored = tuple[float | None, str]
 _Spacing = tuple[float, ...] | None
 _CUBIC_MM_PER_ML = 1000.0
+OVERLAP, SURFACE, LESIONS, PROBABILITIES = (
+    f"metrics: {kind}" for kind in ("overlap", "surface", "lesions", "probabilities")
+)
+"""Where the time of a score goes, for `unifocal.clock`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,15 +84,17 @@ def score_case(
             positive number per axis; `labels` are not distinct and above 0; probabilities come without `labels`,
             have the wrong shape or leave [0, 1]; the tolerance is negative or not a number.
     """
-    check_input(truth, prediction, spacing_mm, labels, probabilities, tolerance)
-    spacing = None if spacing_mm is None else tuple(float(step) for step in spacing_mm)
-    boxes = label_boxes(truth, prediction, labels)
+    with stage(OVERLAP):
+        check_input(truth, prediction, spacing_mm, labels, probabilities, tolerance)
+        spacing = None if spacing_mm is None else tuple(float(step) for step in spacing_mm)
+        boxes = label_boxes(truth, prediction, labels)
     scores: list[Score] = []
     for position, (label, box) in enumerate(boxes.items()):
         counts, values = _mask_scores(label, box, truth, prediction, spacing, tolerance)
         if probabilities is not None:
             # The last channels are the labels', whether or not the background has one.
-            given = probability_scores(truth == label, probabilities[position - len(boxes)])
+            with stage(PROBABILITIES):
+                given = probability_scores(truth == label, probabilities[position - len(boxes)])
             values |= {name: METRICS[name].scored(value, counts.situation) for name, (value, _) in given.items()}
         scores += [_score(label, metric, *values[name], spacing) for name, metric in METRICS.items() if name in values]
     return scores
@@ -102,12 +109,15 @@ def _mask_scores(
     tolerance: float,
 ) -> tuple[Counts, dict[str, _Scored]]:
     inside = box or (slice(0),) * truth.ndim
-    # Files of some formats come with their axes in memory the other way round.
-    true, predicted = (np.equal(mask[inside], label, order="C") for mask in (truth, prediction))
-    counts = count(true, predicted, truth.size)
-    values = overlap_scores(counts)
-    values |= _surface_scores(counts, true, predicted, truth.shape, spacing or (1.0,) * truth.ndim, tolerance)
-    values |= lesion_scores(lesion_counts(true, predicted))
+    with stage(OVERLAP):
+        # Files of some formats come with their axes in memory the other way round.
+        true, predicted = (np.equal(mask[inside], label, order="C") for mask in (truth, prediction))
+        counts = count(true, predicted, truth.size)
+        values = overlap_scores(counts)
+    with stage(SURFACE):
+        values |= _surface_scores(counts, true, predicted, truth.shape, spacing or (1.0,) * truth.ndim, tolerance)
+    with stage(LESIONS):
+        values |= lesion_scores(lesion_counts(true, predicted))
     values |= {name: (float(number), "") for name, number in asdict(counts).items()}
     return counts, values | dict(_sizes(counts, truth.ndim, spacing))
 

@@ -105,7 +105,7 @@ class _DroppedReLU(torch.autograd.Function):
         return x
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
         (result,) = ctx.saved_tensors
         passed: Tensor = torch.ops.aten.threshold_backward(gradient, result, 0)
         return passed.mul_(ctx.scale), None

@@ -8,23 +8,24 @@ from torch import Tensor, nn
 _TRANSPOSED = {4: nn.functional.conv_transpose2d, 5: nn.functional.conv_transpose3d}
 
 
-def raise_and_join(up: nn.ConvTranspose2d | nn.ConvTranspose3d, x: Tensor, skip: Tensor) -> Tensor:
+def raise_and_join(up: nn.Module, x: Tensor, skip: Tensor) -> Tensor:
     """What `torch.cat([up(x), skip], dim=1)` is, with a faster way back on the processor.
 
     There PyTorch (as of 2.13) spends more time on the gradient of the transposed convolution's bias than on all its
     other gradients, and leaves gradients that lie apart in memory to those who add them up.
 
     Args:
-        up: Without padding; its stride is its kernel's size.
+        up: `ConvTranspose2d` or `ConvTranspose3d` without padding, whose stride is its kernel's size.
         x: (N, channels, *spatial).
         skip: (N, others, *finer).
 
     Returns:
         (N, up's channels + others, *finer).
     """
+    assert isinstance(up, nn.ConvTranspose2d | nn.ConvTranspose3d)
     if up.bias is None or x.device.type != "cpu" or not torch.is_grad_enabled() or _is_recorded():
         return torch.cat([up(x), skip], dim=1)
-    raised = _TRANSPOSED[x.ndim](x, up.weight, up.bias.detach(), stride=up.stride)  # type: ignore[arg-type]
+    raised = _TRANSPOSED[x.ndim](x, up.weight, up.bias.detach(), stride=up.stride)
     joined: Tensor = _Join.apply(raised, up.bias, skip)  # type: ignore[no-untyped-call]
     return joined
 
@@ -42,7 +43,7 @@ class _Join(torch.autograd.Function):
         return torch.cat([raised, skip], dim=1)
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, Tensor]:  # type: ignore[override]
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         layout = torch.contiguous_format
         if not gradient.is_contiguous():
             layout = torch.channels_last if gradient.ndim == 4 else torch.channels_last_3d

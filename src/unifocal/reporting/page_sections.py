@@ -24,6 +24,7 @@ LAYOUT = (
     ("tuning", "Tuning inside each fold", "Tuning", ("tuned", "gain", "trials"), "tuning"),
     ("training", "Training", "Training", ("notes",), "training"),
     ("failed", "Failed runs", "Failed runs", ("failed",), ""),
+    ("time", "Where the time went", "Time", ("time",), ""),
     ("further", "Further tables", "Further tables", (), ""),
 )
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+from unifocal.clock import note, stage
 from unifocal.reporting.drawings import FIGURE_NAMES, Drawing, case_panels, draw_all
 from unifocal.reporting.figure import house_style
 from unifocal.reporting.files import write_whole
@@ -31,15 +32,17 @@ def write_report(folder: Path, analysis: Analysis) -> Path:
         InputError: If the folder is not a study, or its probabilities cannot be read; with every problem.
     """
     study = read_study(folder)
-    with house_style():
+    with stage("report: figures"), house_style():
         shown = case_panels(study, analysis)
         drawings = draw_all(study, analysis, shown)
-    page = render(study, analysis, drawings, shown)
-    tables = table_files(study, analysis, table_sections(study, analysis))
-    write_tables(folder / "tables", tables, TABLE_NAMES)
-    write_figures(folder / "figures", drawings, FIGURE_NAMES)
+    note()  # the page shows where the time went
     path = folder / "report.html"
-    write_whole(path, page.encode())
+    with stage("report: page and files"):
+        page = render(study, analysis, drawings, shown)
+        tables = table_files(study, analysis, table_sections(study, analysis))
+        write_tables(folder / "tables", tables, TABLE_NAMES)
+        write_figures(folder / "figures", drawings, FIGURE_NAMES)
+        write_whole(path, page.encode())
     return path
 
 

@@ -23,6 +23,7 @@ from unifocal.reporting.tables_results import (
     undefined_table,
 )
 from unifocal.reporting.tables_tests import compared_metrics, comparison_table
+from unifocal.reporting.tables_time import time_table
 from unifocal.reporting.tables_tuned import chosen_table, gain_tables, trial_tables
 from unifocal.statistics.result import Analysis
 
@@ -45,6 +46,7 @@ TABLE_NAMES = (
     "tuning_trials",
     "failed_runs",
     "run_notes",
+    "time",
 )
 
 
@@ -153,6 +155,7 @@ def _work_sections(study: StudyView, analysis: Analysis) -> Iterator[TableSectio
     yield TableSection("trials", "All trials", "", trial_tables(study), is_open=False)
     yield TableSection("failed", "Failed runs", "", _there(failed))
     yield TableSection("notes", "Runs that met trouble and went on", "", _there(notes_table(study)), is_open=False)
+    yield TableSection("time", "Where the time went", "", _there(time_table(study)))
 
 
 def _comparisons(analysis: Analysis, label: int) -> Iterator[Table]:

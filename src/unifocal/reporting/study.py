@@ -13,6 +13,7 @@ from unifocal.data.case import Source
 from unifocal.problems import Problem, raise_if_any
 from unifocal.reporting.race import EarlyExit, RunKey, read_exits, spared_by
 from unifocal.reporting.reading import as_numbers, read_settings, read_table
+from unifocal.reporting.time_spent import StageTime, read_time_spent
 from unifocal.reporting.tuned import read_tuned
 
 KNOWN_CASE_COLUMNS = frozenset(
@@ -185,6 +186,11 @@ class StudyView:
             if late and 3 * len(late) >= len(runs):
                 found[loss] = f"{len(late)} of {len(runs)} runs"
         return found
+
+    @property
+    def time_spent(self) -> tuple[StageTime, ...]:
+        """Where the time went (`profile.csv`), read when it is asked for, as drawing figures takes time, too."""
+        return read_time_spent(self.folder / "profile.csv")
 
     def locate(self, cell: str) -> Source | None:
         """The files that a cell of a table names, from the study or the data folder on; None where they are gone."""

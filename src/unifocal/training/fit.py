@@ -1,6 +1,7 @@
 """Train one network with one loss on one fold, from the first epoch or from where it was killed."""
 
 import logging
+import os
 import signal
 import warnings
 from collections.abc import Callable, Sequence
@@ -21,8 +22,11 @@ from unifocal.training.loggers import Diary, EpochLogger
 from unifocal.training.module import DivergedError, SegmentationModule
 from unifocal.training.patches import Patches
 from unifocal.training.samples import Cases, ShuffledCases, TrainingSamples, ValidationSamples
+from unifocal.training.stage_clock import StageClock
 
-__all__ = ["DivergedError", "FitResult", "choose_precision", "fit"]
+__all__ = ["DivergedError", "FitResult", "choose_precision", "choose_workers", "fit"]
+
+MOST_WORKERS = 8
 
 
 @dataclass(frozen=True)
@@ -133,6 +137,17 @@ def choose_precision(name: str) -> str:
     return "bfloat16" if supported() else "float32"
 
 
+def choose_workers(asked: int | None) -> int:
+    """How many processes read and augment batches ahead; which samples come, and in which order, does not change.
+
+    Args:
+        asked: So many; None: none on a processor, whose cores train, and up to `MOST_WORKERS` beside a GPU.
+    """
+    if asked is not None:
+        return asked
+    return min(MOST_WORKERS, (os.cpu_count() or 1) - 1) if torch.cuda.is_available() else 0
+
+
 def _train(
     module: SegmentationModule,
     keeper: Keeper,
@@ -145,10 +160,17 @@ def _train(
     resume: bool,
 ) -> None:
     augment = standard(samples.shape[1:]) if settings.augmentation == "standard" else None
+    workers = choose_workers(settings.workers)
+    order = ShuffledCases(train, seed, samples.per_case)
+    # Lightning says so itself, but only after the processes of a loader have begun to read ahead.
+    order.set_epoch(len(keeper.history))
     batches: DataLoader[Any] = DataLoader(
         TrainingSamples(samples, augment, seed),
         batch_size=settings.batch_size,
-        sampler=ShuffledCases(train, seed, samples.per_case),
+        sampler=order,
+        num_workers=workers,
+        persistent_workers=workers > 0,
+        pin_memory=torch.cuda.is_available(),
     )
     validation_batches: DataLoader[Any] = DataLoader(
         ValidationSamples(samples, validation),
@@ -164,7 +186,7 @@ def _train(
             devices=1,
             precision="bf16-mixed" if choose_precision(settings.precision) == "bfloat16" else "32-true",
             max_epochs=settings.epochs,
-            callbacks=[StepSeed(seed), keeper],
+            callbacks=[StepSeed(seed), keeper, StageClock()],
             logger=False,
             enable_progress_bar=False,
             enable_model_summary=False,

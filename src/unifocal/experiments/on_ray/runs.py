@@ -1,48 +1,60 @@
 """Runs as Ray tasks: on whatever machines there are, also such as may go away."""
 
 import sys
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
+from itertools import count
 from typing import Any
 
 import ray
-from ray.exceptions import GetTimeoutError, NodeDiedError, RayError
-from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+from ray.exceptions import NodeDiedError, RayError
 
 from unifocal.config.sections import ComputeConfig
 from unifocal.experiments.attempts import Attempts
+from unifocal.experiments.on_ray.board import Pen, put_up, read
 from unifocal.experiments.on_ray.cluster import gpus_for, join
 from unifocal.experiments.processes import go_first
-from unifocal.experiments.run import set_threads
 from unifocal.experiments.work import Work
 from unifocal.training.callbacks import EpochRecord
+from unifocal.training.process import prepare_process
+
+Tell = Callable[[int, EpochRecord], None]
+Result = tuple[dict[str, Any], list[EpochRecord]]
+"""A record, and all epochs of the attempt that ended with it."""
 
 _AHEAD = 64
 _LOOK_EVERY_S = 0.5
-_PATIENCE_S = 30.0
+_SILENCES = 5
+"""So often the board may not answer until what ended is dealt with all the same."""
 _MACHINES_PER_ATTEMPT = 10
 """A machine that goes away says less about the work on it than a process that does."""
 
 
-class Board:
-    """Where tasks pin up their epochs; Ray makes an actor of it, on the machine of the study."""
+@dataclass
+class _Attempt:
+    """Work that was begun.
 
-    def __init__(self) -> None:
-        self.notes: list[tuple[int, EpochRecord]] = []
+    Attributes:
+        number: Of the attempt.
+        index: Of the work.
+        epochs: How many were told.
+    """
 
-    def pin(self, index: int, record: EpochRecord) -> None:
-        """One more epoch."""
-        self.notes.append((index, record))
+    number: int
+    index: int
+    epochs: int = 0
 
-    def take(self) -> list[tuple[int, EpochRecord]]:
-        """All since the last time."""
-        taken, self.notes = self.notes, []
-        return taken
+    def hear(self, epochs: Sequence[EpochRecord], tell: Tell) -> None:
+        """Tell of more epochs."""
+        for epoch in epochs:
+            self.epochs += 1
+            tell(self.index, epoch)
 
 
 def execute_on_ray(
-    work: Sequence[Work], *, jobs: int, compute: ComputeConfig, tell: Callable[[int, EpochRecord], None]
+    work: Sequence[Work], *, jobs: int, compute: ComputeConfig, tell: Tell
 ) -> Iterator[tuple[int, dict[str, Any]]]:
     """Do all work on the cluster.
 
@@ -60,38 +72,41 @@ def execute_on_ray(
 
     Raises:
         InputError: If the cluster cannot be had.
+        RayFailedError: If it starts no process on this machine.
     """
     join(compute, jobs)
-    waiting, epochs = deque(range(len(work))), Counter[int]()
+    waiting, numbers = deque(range(len(work))), count()
     deaths, losses = Attempts(compute.attempts), Attempts(_MACHINES_PER_ATTEMPT * compute.attempts)
-    gpus = gpus_for(compute)
-    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
-    board: Any = ray.remote(Board).options(num_cpus=0, max_restarts=-1, scheduling_strategy=here).remote()
-    task = ray.remote(_perform)
-    running: dict[Any, int] = {}
+    gpus, board, task = gpus_for(compute), put_up(), ray.remote(_perform)
+    running: dict[Any, _Attempt] = {}
+    silences = 0
     try:
         while waiting or running:
             while waiting and len(running) < (jobs or _AHEAD):
-                index = waiting.popleft()
-                epochs[index] = 0
-                cores = 1 if gpus else max(1, work[index].threads)
-                options = task.options(num_cpus=cores, num_gpus=gpus, max_retries=0, name=work[index].name)
-                running[options.remote(work[index], index, board, sys.path)] = index
+                attempt = _Attempt(next(numbers), waiting.popleft())
+                each = work[attempt.index]
+                options = task.options(num_cpus=_cores(each, gpus), num_gpus=gpus, max_retries=0, name=each.name)
+                running[options.remote(each, attempt.number, board, sys.path)] = attempt
             ready, _ = ray.wait(list(running), timeout=_LOOK_EVERY_S)
-            for index, epoch in _news(board):
-                epochs[index] += 1
-                tell(index, epoch)
+            # Only now: whoever died has pinned up all that it closed, and its death counts by that.
+            news = read(board, {attempt.number: attempt.epochs for attempt in running.values()})
+            silences = silences + 1 if news is None else 0
+            if 0 < silences < _SILENCES:
+                continue
+            for attempt in running.values():
+                attempt.hear((news or {}).get(attempt.number, []), tell)
             for reference in ready:
-                index = running.pop(reference)
-                record = _outcome(reference)
-                if not isinstance(record, RayError):
-                    yield index, record
+                attempt, outcome = running.pop(reference), _outcome(reference)
+                if not isinstance(outcome, RayError):
+                    record, epochs = outcome
+                    attempt.hear(epochs[attempt.epochs :], tell)
+                    yield attempt.index, record
                     continue
-                counter = losses if isinstance(record, NodeDiedError) else deaths
-                if counter.died(index, epochs[index]):
-                    waiting.appendleft(index)
+                counter = losses if isinstance(outcome, NodeDiedError) else deaths
+                if counter.died(attempt.index, attempt.epochs):
+                    waiting.appendleft(attempt.index)
                 else:
-                    yield index, work[index].lost(_reason(record, counter.limit))
+                    yield attempt.index, work[attempt.index].lost(_reason(outcome, counter.limit))
     finally:
         with suppress(Exception):  # the cluster itself may be gone
             for reference in running:
@@ -99,26 +114,24 @@ def execute_on_ray(
             ray.kill(board)
 
 
-def _perform(work: Work, index: int, board: Any, paths: Sequence[str]) -> dict[str, Any]:
+def _cores(work: Work, gpus: float) -> int:
+    return 1 if gpus else max(1, work.threads)
+
+
+def _perform(work: Work, attempt: int, board: Any, paths: Sequence[str]) -> Result:
     sys.path += [path for path in paths if path not in sys.path]
     go_first()
-    set_threads(work.threads)
-    return work.execute(lambda record: board.pin.remote(index, record))
+    prepare_process(work.threads)
+    pen = Pen(board, attempt)
+    return work.execute(pen), pen.epochs
 
 
-def _news(board: Any) -> list[tuple[int, EpochRecord]]:
-    with suppress(RayError, GetTimeoutError):  # what is on the board is told, and not needed
-        notes: list[tuple[int, EpochRecord]] = ray.get(board.take.remote(), timeout=_PATIENCE_S)
-        return notes
-    return []
-
-
-def _outcome(reference: Any) -> dict[str, Any] | RayError:
+def _outcome(reference: Any) -> Result | RayError:
     try:
-        record: dict[str, Any] = ray.get(reference)
+        result: Result = ray.get(reference)
     except RayError as error:
         return error
-    return record
+    return result
 
 
 def _reason(error: RayError, times: int) -> str:

@@ -19,12 +19,12 @@ from unifocal.config.sections import ComputeConfig
 from unifocal.experiments.on_ray.cluster import connect, gpus_for
 from unifocal.experiments.processes import go_first
 from unifocal.experiments.progress import Reporter
-from unifocal.experiments.run import set_threads
 from unifocal.experiments.storage import StoredWork, stored
 from unifocal.experiments.tuning.engine import Plan, Record
 from unifocal.experiments.tuning.trials import TrialEpoch, TrialTask
 from unifocal.experiments.work import Work
 from unifocal.training.callbacks import EpochRecord
+from unifocal.training.process import prepare_process
 
 PERCENT, DICE = "percent", "dice"
 FIRST_LOOK, REDUCTION = 12, 3
@@ -252,7 +252,7 @@ def _perform(config: dict[str, Any], sent: _Sent) -> None:
         os.chdir(sent.place)
     go_first()
     work = _work(sent.task(config["trial"], json.loads(config["values"])), sent.storage)
-    set_threads(work.threads)
+    prepare_process(work.threads)
     reached = {PERCENT: 0.0, DICE: 0.0}
 
     def report(epoch: EpochRecord) -> None:
