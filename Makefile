@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: setup demo test check lint clean
+.PHONY: setup demo test check lint docs clean
 
 setup: $(READY)
 
@@ -28,5 +28,10 @@ check: lint
 test: setup lint
 	$(BIN)/pytest -n auto
 
+# The variable stills a notice about the theme's successor, see docs/decisions/0004-libraries.md.
+docs: setup
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
+	@echo Built build/site/index.html
+
 clean:
-	rm -rf .venv studies
+	rm -rf .venv studies build/site

@@ -18,7 +18,7 @@ KILLS = 20
 RUNS = 4
 
 
-def wait_until(is_so: Callable[[], bool], seconds: float = 240.0) -> None:
+def wait_until(is_so: Callable[[], bool], seconds: float = 600.0) -> None:
     deadline = time.monotonic() + seconds
     while not is_so():
         assert time.monotonic() < deadline

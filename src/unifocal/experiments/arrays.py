@@ -55,19 +55,6 @@ def evaluate(  # noqa: PLR0913 - all are said by name but two
     Nothing is written. Cases go by name where mappings are given, and by position (`"0"`, `"1"`, ...) where sequences
     are. A case without a prediction is an error; a mask that misses a label counts as `METRICS` says.
 
-    >>> import numpy as np
-    >>> truth = {name: np.zeros((8, 8), int) for name in "abc"}
-    >>> good = {name: np.zeros((8, 8), int) for name in "abc"}
-    >>> for name in "abc":
-    ...     truth[name][2:6, 2:6] = 1
-    ...     good[name][2:6, 2:5] = 1
-    >>> empty = {name: np.zeros((8, 8), int) for name in "abc"}
-    >>> found = evaluate(truth, {"good": good, "empty": empty}, spacing_mm=(0.5, 0.5))
-    >>> found.analysis.verdict.best
-    'good'
-    >>> found.scores.query("metric == 'dice' and case == 'a'")[["loss", "value"]].round(3).values.tolist()
-    [['good', 0.857], ['empty', 0.0]]
-
     Args:
         truths: Integer labels of each case, 2D or 3D, 0 being the background.
         predictions: The same for one method; or, by the methods' names, for each of several.
@@ -86,6 +73,20 @@ def evaluate(  # noqa: PLR0913 - all are said by name but two
 
     Raises:
         InputError: A ValueError with every problem, each naming its method and case.
+
+    Examples:
+        >>> import numpy as np
+        >>> truth = {name: np.zeros((8, 8), int) for name in "abc"}
+        >>> good = {name: np.zeros((8, 8), int) for name in "abc"}
+        >>> for name in "abc":
+        ...     truth[name][2:6, 2:6] = 1
+        ...     good[name][2:6, 2:5] = 1
+        >>> empty = {name: np.zeros((8, 8), int) for name in "abc"}
+        >>> found = evaluate(truth, {"good": good, "empty": empty}, spacing_mm=(0.5, 0.5))
+        >>> found.analysis.verdict.best
+        'good'
+        >>> found.scores.query("metric == 'dice' and case == 'a'")[["loss", "value"]].round(3).values.tolist()
+        [['good', 0.857], ['empty', 0.0]]
     """
     by_name = _named(truths)
     methods = _methods(truths, predictions)

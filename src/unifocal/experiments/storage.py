@@ -11,6 +11,7 @@ from dataclasses import dataclass, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 from pydantic import BaseModel
 
 from unifocal.experiments.attempts import explain
@@ -18,11 +19,12 @@ from unifocal.experiments.prepare import Prepared
 from unifocal.experiments.work import Work
 from unifocal.problems import bad_input
 from unifocal.training.callbacks import EpochRecord
+from unifocal.training.loggers import Diary, open_loggers
 
-RECORD = "record.json"
+RECORD, STATE, HISTORY = "record.json", "state.ckpt", "history.csv"
 STATE_EVERY_S = 30.0
 # What is read while it may be replaced goes under another name first, as not every service writes in one step.
-_IN_ONE_STEP = (RECORD, "state.ckpt")
+_IN_ONE_STEP = (RECORD, STATE, HISTORY)
 _PLACES = {"study", "folder", "cache", "cases", "mirrors", "details", "compute"}
 
 
@@ -86,13 +88,13 @@ class Storage:
         self._get(self._path(name, last), folder / last)
         return True
 
-    def pull_state(self, name: str, folder: Path, *, last: str = RECORD) -> bool:
-        """Copy what there is of unfinished work to a folder; False where there is nothing."""
+    def pull_state(self, name: str, folder: Path, *, last: str = RECORD, only: str = "") -> bool:
+        """Copy what there is of unfinished work to a folder, or only files of a name; False where there is nothing."""
         self.fs.invalidate_cache()
         start = self._path(name, "")
         names = [path.removeprefix(start) for path in self._find(name)]
         for each in names:
-            if each != last:
+            if each != last and (not only or each.rpartition("/")[2] == only):
                 self._get(start + each, folder / each)
         return bool(names)
 
@@ -179,17 +181,21 @@ class StoredWork:
             try:
                 if self.is_elsewhere and (known := self._finished(storage)) is not None:
                     return known
-                if not (work.folder / "history.csv").is_file():
+                if not _is_begun(work.folder):
                     storage.pull_state(self.place, work.folder)
                 record = work.execute(close_epoch)
                 if record["status"] == "done":
                     storage.push(work.folder, self.place)
+                else:
+                    with suppress(Exception):  # why it failed matters more
+                        storage.push_state(work.folder, self.place)
             except Exception as error:  # noqa: BLE001 - every service has errors of its own
                 return work.lost(f"{self.url}: {explain(error)}")
         return record
 
     def lost(self, reason: str) -> dict[str, Any]:
         """See `Work`."""
+        self.fetch_epochs()
         record: dict[str, Any] = self.work.lost(reason)
         return record
 
@@ -197,7 +203,27 @@ class StoredWork:
         """Copy finished work to the study folder, and return its record; None where it is not finished."""
         storage = Storage(self.url)
         record = self._finished(storage)
-        return record if record is not None and storage.pull(self.place, self.folder) else None
+        if record is None or not storage.pull(self.place, self.folder):
+            return None
+        self._log(finished=True)
+        return record
+
+    def fetch_epochs(self) -> None:
+        """Bring what is known of the epochs of work that was done elsewhere and came to no good end."""
+        if self.is_elsewhere:
+            with suppress(Exception):  # that it came to none matters more
+                Storage(self.url).pull_state(self.place, self.folder, only=HISTORY)
+                self._log(finished=False)
+
+    def _log(self, *, finished: bool) -> None:
+        """Write the epochs where the study's loggers write: the machine that trained had none."""
+        names = getattr(self.work, "runs", (self.work,))[0].compute.loggers
+        for path in sorted(self.folder.rglob(HISTORY)) if names else ():
+            loss, cell = path.parts[-3:-1]
+            diary = Diary(open_loggers(names, path.parents[3], f"{loss}/{cell}"))
+            rows = pd.read_csv(path).to_dict("records")
+            diary.begin([{str(name): value for name, value in row.items()} for row in rows])
+            diary.end(finished=finished)
 
     def _finished(self, storage: Storage) -> dict[str, Any] | None:
         record = storage.read(self.place)
@@ -241,6 +267,11 @@ def _plain(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_plain(inner) for inner in value]
     return value
+
+
+def _is_begun(folder: Path) -> bool:
+    """Whether this machine has some of the work's state, which is newer than the storage's."""
+    return any(folder.rglob(STATE)) or any(path.parent != folder for path in folder.rglob(RECORD))
 
 
 def _files(folder: Path) -> list[Path]:

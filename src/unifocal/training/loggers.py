@@ -49,16 +49,19 @@ def logger_problems(names: Sequence[str]) -> list[Problem]:
 
 
 def open_loggers(names: Sequence[str], folder: Path, run: str) -> list[EpochLogger]:
-    """The loggers of one run.
+    """The loggers of one run; none in a scratch folder, as its machine may have no way to the study.
 
     Args:
         names: Of `tensorboard` and `mlflow`.
-        folder: The study folder, or one below it. TensorBoard's files go to `logs/tensorboard/<run>` of the study;
-            MLflow's to where `MLFLOW_TRACKING_URI` says, else to `logs/mlflow.db` of the study.
+        folder: The study folder, which holds `study.yaml`, or one below it. TensorBoard's files go to
+            `logs/tensorboard/<run>` of the study; MLflow's to where `MLFLOW_TRACKING_URI` says, else to
+            `logs/mlflow.db` of the study.
         run: What the run is called: the same when it goes on.
     """
     folder = folder.resolve()
-    study = next((place for place in (folder, *folder.parents) if (place / "study.yaml").is_file()), folder)
+    study = next((place for place in (folder, *folder.parents) if (place / "study.yaml").is_file()), None)
+    if study is None:
+        return []
     run = (folder.relative_to(study) / run).as_posix()
     kinds: dict[str, Callable[[Path, str], EpochLogger]] = {"tensorboard": TensorBoard, "mlflow": MLflow}
     return [kinds[name](study, run) for name in names]

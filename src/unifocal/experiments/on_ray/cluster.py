@@ -13,6 +13,8 @@ from unifocal.problems import WorkFailedError, bad_input
 
 LOCAL = "local"
 _PATIENCE_S = 5.0
+_START_S = 120
+"""Ray's own patience is 30 s, which a busy machine may take."""
 _OBJECTS_BYTES = 200_000_000
 """Runs are sent as settings and paths, and come back as records."""
 
@@ -46,6 +48,7 @@ def join(compute: ComputeConfig, jobs: int = 0) -> None:
         address = compute.ray_address or LOCAL
         quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
         if address == LOCAL:
+            os.environ.setdefault("RAY_gcs_server_port_wait_time_s", str(_START_S))
             cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
             try:
                 ray.init(

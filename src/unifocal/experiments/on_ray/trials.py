@@ -156,14 +156,15 @@ class _Trials:
             has_died: Whether its process died too often.
         """
         task, result = self.tasks[number], result or {}
-        record: Record
+        work, record = _work(task, self.compute.storage), Record()
         if has_died:
-            record = task.lost(f"its process died {self.compute.attempts} times")
+            record = work.lost(f"its process died {self.compute.attempts} times without an epoch between")
         elif "record" in result:
-            record = json.loads(result["record"])
-            record = self._brought(task, record)
+            record = self._brought(work, task, json.loads(result["record"]))
         else:
             at, dice = result.get(PERCENT, 0.0), result.get(DICE, math.nan)
+            if isinstance(work, StoredWork):
+                work.fetch_epochs()
             reason = f"stopped at {at:.0f} % with a validation Dice of {dice:.3f}, not among the best third so far"
             record = task.stopped(reason)
         self.records[number] = record
@@ -172,11 +173,12 @@ class _Trials:
         self.reporter.run(task.name, None)
         self.reporter.advance(max(0, self.share - record["epochs"]), f"{task.name}: {record['status']}")
 
-    def _brought(self, task: TrialTask, record: Record) -> Record:
+    def _brought(self, work: Work, task: TrialTask, record: Record) -> Record:
         """A record whose files other machines may have written, brought to this one."""
-        work = _work(task, self.compute.storage)
-        if isinstance(work, StoredWork) and record["status"] == "done":
-            return work.fetch() or task.lost(f"its results are not at {work.url}")
+        if isinstance(work, StoredWork):
+            if record["status"] == "done":
+                return work.fetch() or task.lost(f"its results are not at {work.url}")
+            work.fetch_epochs()
         return task.kept(record) if task.finished() is None else record
 
 
@@ -208,7 +210,7 @@ class _Suggestions(Searcher):
 
 
 class _Told(tune.Callback):
-    """Hands epochs on to a person."""
+    """Hands epochs on to a person, and to Tune what they mean for its count of deaths."""
 
     def __init__(self, trials: _Trials) -> None:
         self.trials = trials
@@ -217,11 +219,13 @@ class _Told(tune.Callback):
         self,
         iteration: int,  # noqa: ARG002
         trials: list[Any],  # noqa: ARG002
-        trial: Any,  # noqa: ARG002
+        trial: Any,
         result: dict[str, Any],
         **_: Any,
     ) -> None:
         if "epoch" in result:
+            # Tune counts all deaths of a trial; here those count that have no epoch between them.
+            trial.max_failures = trial.num_failures + self.trials.compute.attempts - 1
             epoch = TrialEpoch(**json.loads(result["epoch"]))
             name, reporter = self.trials.tasks[result["config"]["trial"]].name, self.trials.reporter
             reporter.run(name, epoch)

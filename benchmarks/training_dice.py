@@ -1,0 +1,138 @@
+"""Whether the fast ways of training leave the final Dice as it is: the same study, fast and plain.
+
+python benchmarks/training_dice.py ../shared/data/brain_t1ce --write docs/results/training_dice.md
+
+Plain is what a straightforward port of source A's network does: float32, PyTorch's own dropout, concatenation and its
+own gradients, and the losses' plain formula. Both ways train from the same weights, on the same batches, once per seed;
+a quarter of the patients is tested. Two processes, one for each way, work side by side.
+"""
+
+import argparse
+import shlex
+import subprocess
+import sys
+import tempfile
+from contextlib import ExitStack
+from pathlib import Path
+from unittest.mock import patch
+
+import numpy as np
+import pandas as pd
+from report import circumstances, table
+from scipy import stats
+
+from unifocal.config.schema import LossConfig, StudyConfig
+from unifocal.experiments.compare import compare
+from unifocal.experiments.progress import ConsoleReporter
+
+WAYS = ("fast", "plain")
+LOSSES = ("bce", "unified_focal")
+_PAGE = """# The final Dice of fast and of plain training
+
+{images} images of {tested} patients that took part neither in training nor in validation; {epochs} epochs at most,
+{size}x{size}, source A's network, default settings otherwise. Plain: float32, PyTorch's dropout and concatenation,
+the losses' plain formula. Fast: what the program does (bfloat16 where the processor computes in it). Mean Dice over
+the tested patients, for each of {seeds} seeds, which decide weights, order of batches, augmentation and dropout.
+
+"""
+
+
+def split_file(data: Path, folder: Path) -> Path:
+    """A quarter of the patients is tested, a fifth of the others validates."""
+    patients = pd.read_csv(data / "cases.csv", dtype=str)["patient"].unique()
+    order = np.random.default_rng(0).permutation(sorted(patients))
+    tested = len(order) // 4
+    validating = (len(order) - tested) // 5
+    parts = ["test"] * tested + ["validation"] * validating
+    parts += ["training"] * (len(order) - len(parts))
+    path = folder / "split.csv"
+    pd.DataFrame({"patient": order, "part": parts}).to_csv(path, index=False)
+    return path
+
+
+def study(given: argparse.Namespace, way: str, folder: Path) -> pd.DataFrame:
+    """All scores of one way."""
+    implementation = {"implementation": "formula"} if way == "plain" else {}
+    settings = {
+        "data": {"folder": given.data},
+        "losses": tuple(LossConfig(name=name, parameters=implementation) for name in LOSSES),
+        "split": {"kind": "file", "file": split_file(given.data, folder)},
+        "seeds": tuple(range(given.seeds)),
+        "preprocessing": {"size": (given.size, given.size)},
+        "training": {"epochs": given.epochs, "precision": "float32" if way == "plain" else "auto"},
+        "out": folder / way,
+        "jobs": 1,
+    }
+    with ExitStack() as stack:
+        if way == "plain":
+            stack.enter_context(patch("unifocal.models.dropped_relu._by_hand", lambda _x: False))
+            stack.enter_context(patch("unifocal.models.joining._is_recorded", lambda: True))
+        compare(StudyConfig(**settings), command="", reporter=ConsoleReporter())
+    return pd.read_csv(folder / way / "scores.csv", dtype={"patient": str})
+
+
+def dice(scores: pd.DataFrame) -> pd.DataFrame:
+    """Mean over patients: a row per loss, a column per seed."""
+    own = scores[scores["metric"] == "dice"].assign(loss=lambda rows: rows["loss"].str.partition("(")[0])
+    of_patients = own.groupby(["loss", "seed", "patient"])["value"].mean()
+    return of_patients.groupby(["loss", "seed"]).mean().unstack()
+
+
+def page(given: argparse.Namespace, scores: dict[str, pd.DataFrame], command: str) -> str:
+    """What was found, and how far chance reaches."""
+    found = {way: dice(each) for way, each in scores.items()}
+    rows, told = [], []
+    for loss in LOSSES:
+        for way in WAYS:
+            values = found[way].loc[loss]
+            spread = f"{values.mean():.3f} ± {values.std(ddof=1):.3f}"
+            rows.append([f"`{loss}`, {way}", *(f"{value:.3f}" for value in values), spread])
+        difference = found["fast"].loc[loss] - found["plain"].loc[loss]
+        error = difference.std(ddof=1) / len(difference) ** 0.5
+        reach = stats.t.ppf(0.975, len(difference) - 1) * error
+        told.append(
+            f"- `{loss}`: fast minus plain {difference.mean():+.3f}, 95 % interval over seeds "
+            f"{difference.mean() - reach:+.3f} to {difference.mean() + reach:+.3f}"
+        )
+    tested = scores["fast"]
+    head = ["", *(f"seed {seed}" for seed in range(given.seeds)), "mean ± deviation"]
+    sizes = {"images": tested["case"].nunique(), "tested": tested["patient"].nunique()}
+    text = _PAGE.format(epochs=given.epochs, size=given.size, seeds=given.seeds, **sizes)
+    return f"{text}{circumstances(command)}\n{table(head, rows)}\n" + "\n".join(told) + "\n"
+
+
+def main() -> None:
+    """Run both ways side by side, and compare them."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data", type=Path, help="images and masks, with a table cases.csv that names patients")
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--epochs", type=int, default=30)
+    parser.add_argument("--size", type=int, default=64)
+    parser.add_argument("--way", choices=WAYS, help="only this one, into --folder; for the processes of this script")
+    parser.add_argument("--folder", type=Path, help="where the studies go, to be continued; else a temporary folder")
+    parser.add_argument("--write", type=Path)
+    given = parser.parse_args()
+    if given.way:
+        study(given, given.way, given.folder)
+        return
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = given.folder or Path(temporary)
+        folder.mkdir(parents=True, exist_ok=True)
+        own = [sys.executable, __file__, str(given.data), "--folder", str(folder)]
+        own += [f"--{name}={getattr(given, name)}" for name in ("seeds", "epochs", "size")]
+        running = [subprocess.Popen([*own, f"--way={way}"]) for way in WAYS]
+        codes = [process.wait() for process in running]
+        if any(codes):
+            sys.exit("one of the studies failed")
+        scores = {way: pd.read_csv(folder / way / "scores.csv", dtype={"patient": str}) for way in WAYS}
+        kept = [f"--{name}={getattr(given, name)}" for name in ("seeds", "epochs", "size")
+                if getattr(given, name) != parser.get_default(name)]  # fmt: skip
+        command = shlex.join(["python", "benchmarks/training_dice.py", str(given.data), *kept])
+        text = page(given, scores, command)
+    print(text)
+    if given.write:
+        given.write.write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
