@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import torch
 from report import circumstances
 from report import table as markdown
 
@@ -20,6 +19,7 @@ from unifocal.experiments.outer import OuterRuns
 from unifocal.experiments.run import RunTask, build_network, samples_for
 from unifocal.experiments.segment import build_loss
 from unifocal.training import derive_seed, fit
+from unifocal.training.process import prepare_process
 
 LOSSES = ("bce", "focal", "dice_cross_entropy", "unified_focal")
 FOLDS = 3
@@ -78,7 +78,8 @@ def overhead(given: argparse.Namespace, folder: Path) -> str:
         rows.append([name, f"{whole:.1f}", f"{whole / base:.2f}", f"{training / base:.2f}", f"{scheduling:.2f}"])
     head = ["", "s", "to the bare loop", "without check and report", "scheduling, s per run"]
     about = {"losses": len(LOSSES), "folds": FOLDS, "epochs": given.epochs, "patients": given.patients}
-    command = "python benchmarks/study.py overhead" + (f" --ray-address {given.ray_address}" * bool(given.ray_address))
+    command = f"python benchmarks/study.py overhead --epochs {given.epochs} --rounds {given.rounds}"
+    command += f" --ray-address {given.ray_address}" * bool(given.ray_address)
     parts = [_PAGE.format(**about, rounds=given.rounds), circumstances(command, packages=("unifocal", "torch", "ray"))]
     return "\n".join([*parts, markdown(head, rows)])
 
@@ -112,7 +113,7 @@ def _tasks(config: StudyConfig) -> list[RunTask]:
 
 def _bare(config: StudyConfig, epochs: int | None = None) -> float:
     """Seconds of all trainings, one after the other."""
-    torch.set_num_threads(1)
+    prepare_process(1)
     spent = 0.0
     for task in _tasks(config):
         task.folder.mkdir(parents=True, exist_ok=True)

@@ -34,13 +34,9 @@ NODE = {"num_cpus": 1, "object_store_memory": 100_000_000, "node_ip_address": "1
 
 
 @pytest.fixture(scope="module")
-def cluster() -> Iterator[Any]:
+def cluster(patient_ray: None) -> Iterator[Any]:
     """A head, to which tests add machines; all on the loopback interface."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
-        # Other tests may take the processors and the memory meanwhile.
-        patch.setenv("RAY_gcs_server_port_wait_time_s", "120")
-        patch.setenv("RAY_memory_monitor_refresh_ms", "0")
         patch.setenv("PYTHONPATH", os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")]))
         from ray._private import ray_constants
 

@@ -25,7 +25,7 @@ from unifocal.training.callbacks import EpochRecord
 Call = Callable[..., tuple[int, str, str]]
 
 
-@pytest.mark.usefixtures("no_tuning_report")
+@pytest.mark.usefixtures("no_tuning_report", "patient_ray")
 def test_a_bad_trial_is_stopped_and_stays_so(phantom: Path, tmp_path: Path, unifocal: Call, pushing_loss: str) -> None:
     pytest.importorskip("ray")
     given = (
