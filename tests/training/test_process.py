@@ -6,8 +6,10 @@ import sys
 import pytest
 
 FAULTS = """
-import resource, sys, torch
+import ctypes, resource, sys, torch
 from unifocal.training.process import prepare_process
+
+ctypes.CDLL(None).prctl(41, 1, 0, 0, 0)  # PR_SET_THP_DISABLE: large pages would hide what is counted
 
 if sys.argv[1] == "prepared":
     prepare_process(2)
