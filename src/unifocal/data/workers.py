@@ -69,41 +69,39 @@ def map_isolated(
         advance: Called after each item.
         preload: Modules to import before any item's time counts.
         together: How many items a process is sent at once, which pays where each takes but milliseconds. They share
-            the time limit of the longest; where one fails them all, each is tried again by itself.
+            the time limit of the longest.
+
+    What is lost with its process, or takes too long, is tried once more with nothing beside it: the pool may blame a
+    process' death on an item whose result it had not read yet.
 
     Yields:
         The results in the order of the items.
     """
     ahead, most = 0, max(1, min(workers or os.cpu_count() or 1, -(-len(items) // _LEAST_PER_WORKER)))
-    pool = _Pool(function, most, tuple(preload))
+    limits = _Limits(timeout_s, memory_bytes)
+    # Neither starts a process before it is given something to do.
+    pool, alone = (_Pool(function, count, tuple(preload), limits) for count in (most, 1))
     running: deque[tuple[Sequence[T], Future[list[R | Failed]]]] = deque()
-
-    def submit(part: Sequence[T]) -> Future[list[R | Failed]]:
-        seconds = max(timeout_s(item) if callable(timeout_s) else timeout_s for item in part)
-        memory = [memory_bytes(item) if callable(memory_bytes) else memory_bytes for item in part]
-        return pool.submit(part, seconds, memory)
-
     try:
         while ahead < len(items) or running:
             while ahead < len(items) and len(running) < most * _AHEAD_PER_WORKER:
                 part = items[ahead : ahead + together]
-                running.append((part, submit(part)))
+                running.append((part, pool.submit(part)))
                 ahead += len(part)
             if _is_lost(running[0][1]):
                 pool.rebuild()
-                running = deque((part, submit(part) if _is_lost(future) else future) for part, future in running)
+                running = deque((part, pool.submit(part) if _is_lost(future) else future) for part, future in running)
                 continue
+            pool.rebuilds = 0
             part, future = running.popleft()
             outcomes = _outcomes(future)
-            if isinstance(outcomes, Failed) and len(part) > 1:
-                running.extendleft(reversed([([item], submit([item])) for item in part]))
-                continue
-            for outcome in [outcomes] if isinstance(outcomes, Failed) else outcomes:
+            for outcome in map(alone.outcome, part) if isinstance(outcomes, Failed) else outcomes:
                 yield outcome
                 if advance is not None:
                     advance()
     finally:
         pool.stop()
+        alone.stop()
 
 
 if sys.platform == "win32":
@@ -138,16 +136,39 @@ class Context(_BaseContext):
     Process = _Process
 
 
+@dataclass(frozen=True)
+class _Limits:
+    """Of time and memory; functions of the item, or the same for all."""
+
+    timeout_s: Callable[[Any], float] | float
+    memory_bytes: Callable[[Any], int] | int
+
+    def seconds(self, item: Any) -> float:
+        return self.timeout_s(item) if callable(self.timeout_s) else self.timeout_s
+
+    def memory(self, item: Any) -> int:
+        return self.memory_bytes(item) if callable(self.memory_bytes) else self.memory_bytes
+
+
 class _Pool:
     """Pebble's pool, which can be built anew where its own bookkeeping was lost with a process."""
 
-    def __init__(self, function: Callable[[Any], Any], workers: int, preload: tuple[str, ...]) -> None:
-        self.function, self.workers, self.preload = function, workers, preload
+    def __init__(self, function: Callable[[Any], Any], workers: int, preload: tuple[str, ...], limits: _Limits) -> None:
+        self.function, self.workers, self.preload, self.limits = function, workers, preload, limits
         self.rebuilds = 0
         self.pool = self._build()
 
-    def submit(self, part: Sequence[Any], seconds: float, memory: Sequence[int]) -> Future[Any]:
+    def submit(self, part: Sequence[Any]) -> Future[Any]:
+        seconds, memory = max(map(self.limits.seconds, part)), [self.limits.memory(item) for item in part]
         return self.pool.schedule(_within, args=(self.function, part, memory), timeout=seconds)
+
+    def outcome(self, item: Any) -> Any:
+        """What becomes of one item with nothing beside it."""
+        while _is_lost(future := self.submit([item])):
+            self.rebuild()
+        self.rebuilds = 0
+        outcomes = _outcomes(future)
+        return outcomes if isinstance(outcomes, Failed) else outcomes[0]
 
     def rebuild(self) -> None:
         self.rebuilds += 1
