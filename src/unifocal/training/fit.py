@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from lightning.fabric.plugins import TorchCheckpointIO
 from lightning.pytorch import Trainer
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
@@ -194,6 +195,7 @@ def _train(
             use_distributed_sampler=False,
             deterministic="warn",
             default_root_dir=keeper.folder,
+            plugins=[_StraightToDisk()],
         )
         handler = signal.getsignal(signal.SIGINT)
         try:
@@ -205,6 +207,13 @@ def _train(
                 raise
             signal.signal(signal.SIGINT, handler)
             raise KeyboardInterrupt from None
+
+
+class _StraightToDisk(TorchCheckpointIO):
+    """Lightning's own way makes two copies in memory first, to replace the file at once, which the keeper does."""
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:  # noqa: ARG002
+        torch.save(checkpoint, path)
 
 
 def _load_state(keeper: Keeper) -> bool:
