@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: setup demo test check lint docs clean
+.PHONY: setup demo test check lint docs notebooks clean
 
 setup: $(READY)
 
@@ -32,6 +32,11 @@ test: setup lint
 docs: setup
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
 	@echo Built build/site/index.html
+
+# Runs them anew and keeps what their cells give.
+notebooks: setup
+	cd docs/notebooks && ../../$(BIN)/jupyter nbconvert --to notebook --execute --inplace --log-level WARN *.ipynb
+	rm -rf docs/notebooks/source-a-study
 
 clean:
 	rm -rf .venv studies build/site

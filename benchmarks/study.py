@@ -1,12 +1,13 @@
-"""What a race spares and changes, and what a study costs beside its trainings.
+"""What a race spares and changes, and what a study and one of its runs cost beside their trainings.
 
 python benchmarks/study.py race --write docs/results/study_race.md
 python benchmarks/study.py overhead --write docs/results/study_overhead.md
 python benchmarks/study.py overhead --ray-address local
+python benchmarks/study.py run --write docs/results/study_run_cost.md
 
 `race` draws studies from recorded and from invented scores and trains nothing; it takes half an hour of one core.
-`overhead` trains: the same twelve short runs in a bare loop and as a study, in turn; run it on a machine that does
-nothing else.
+`overhead` trains: the same twelve short runs in a bare loop and as a study, in turn. `run` trains eight runs and says
+what each took beside its training. Run these two on a machine that does nothing else.
 """
 
 import argparse
@@ -20,6 +21,7 @@ from numpy.typing import NDArray
 from report import circumstances
 from report import table as markdown
 from study_overhead import overhead
+from study_run_cost import run_cost
 from verdict_models import dice_like, table
 
 from unifocal.statistics import Analysis, analyse
@@ -151,7 +153,12 @@ def main() -> None:
     timing.add_argument("--rounds", type=int, default=3, help="how often loop and studies take turns")
     timing.add_argument("--ray-address", help="also through Ray: local, auto or host:port")
     timing.add_argument("--folder", type=Path, help="where studies go; without it, a temporary folder")
-    for each in (racing, timing):
+    fixed = verbs.add_parser("run", help="what one run takes beside its training")
+    fixed.add_argument("--epochs", type=int, default=2, help="of each of the eight runs")
+    fixed.add_argument("--patients", type=int, default=39, help="of the phantom; half of them are tested by each run")
+    fixed.add_argument("--rounds", type=int, default=3, help="how many studies")
+    fixed.add_argument("--folder", type=Path, help="where studies go; without it, a temporary folder")
+    for each in (racing, timing, fixed):
         each.add_argument("--write", type=Path, help="write the page to this file")
     given = parser.parse_args()
     if given.verb == "race":
@@ -159,7 +166,8 @@ def main() -> None:
         text = race_page(given.studies, given.only, f"python benchmarks/study.py race{kept}")
     else:
         with tempfile.TemporaryDirectory() as temporary:
-            text = overhead(given, given.folder or Path(temporary))
+            measure = overhead if given.verb == "overhead" else run_cost
+            text = measure(given, given.folder or Path(temporary))
     if given.write:
         given.write.write_text(text, encoding="utf-8")
     else:

@@ -24,6 +24,7 @@ from scipy import stats
 from unifocal.config.schema import LossConfig, StudyConfig
 from unifocal.experiments.compare import compare
 from unifocal.experiments.progress import ConsoleReporter
+from unifocal.experiments.time_spent import WAITING
 
 WAYS = ("fast", "plain")
 LOSSES = ("bce", "unified_focal")
@@ -34,6 +35,13 @@ _PAGE = """# The final Dice of fast and of plain training
 the losses' plain formula. Fast: what the program does (bfloat16 where the processor computes in it). Mean Dice over
 the tested patients, for each of {seeds} seeds, which decide weights, order of batches, augmentation and dropout.
 
+"""
+
+
+_PROFILE = """
+## Where the time went
+
+By the studies' own `--profile`, stages of a second and more. Both ways worked side by side, with one thread each.
 """
 
 
@@ -59,7 +67,8 @@ def study(given: argparse.Namespace, way: str, folder: Path) -> pd.DataFrame:
         "split": {"kind": "file", "file": split_file(given.data, folder)},
         "seeds": tuple(range(given.seeds)),
         "preprocessing": {"size": (given.size, given.size)},
-        "training": {"epochs": given.epochs, "precision": "float32" if way == "plain" else "auto"},
+        "training": {"epochs": given.epochs, "threads": 1, "precision": "float32" if way == "plain" else "auto"},
+        "compute": {"profile": True},
         "out": folder / way,
         "jobs": 1,
     }
@@ -78,8 +87,8 @@ def dice(scores: pd.DataFrame) -> pd.DataFrame:
     return of_patients.groupby(["loss", "seed"]).mean().unstack()
 
 
-def page(given: argparse.Namespace, scores: dict[str, pd.DataFrame], command: str) -> str:
-    """What was found, and how far chance reaches."""
+def page(given: argparse.Namespace, scores: dict[str, pd.DataFrame], spent: str, command: str) -> str:
+    """What was found, how far chance reaches, and where the time went."""
     found = {way: dice(each) for way, each in scores.items()}
     rows, told = [], []
     for loss in LOSSES:
@@ -98,7 +107,24 @@ def page(given: argparse.Namespace, scores: dict[str, pd.DataFrame], command: st
     head = ["", *(f"seed {seed}" for seed in range(given.seeds)), "mean ± deviation"]
     sizes = {"images": tested["case"].nunique(), "tested": tested["patient"].nunique()}
     text = _PAGE.format(epochs=given.epochs, size=given.size, seeds=given.seeds, **sizes)
-    return f"{text}{circumstances(command)}\n{table(head, rows)}\n" + "\n".join(told) + "\n"
+    parts = [f"{text}{circumstances(command)}\n{table(head, rows)}\n" + "\n".join(told), _PROFILE, spent]
+    return "\n".join(parts)
+
+
+def time_spent(folder: Path) -> str:
+    """Where each way's time went, the longest stages of the plain way first."""
+    read = {way: pd.read_csv(folder / way / "profile.csv") for way in WAYS}
+    seconds = pd.DataFrame(
+        {way: rows[rows["stage"] != WAITING].groupby("stage")["seconds"].sum() for way, rows in read.items()}
+    )
+    seconds = seconds.fillna(0).sort_values("plain", ascending=False)
+    seconds.loc["**all**"] = seconds.sum()
+    rows = [
+        [str(stage), f"{plain:.1f}", f"{fast:.1f}", f"{plain / fast:.2f}" if fast >= 1 else ""]
+        for stage, plain, fast in zip(seconds.index, seconds["plain"], seconds["fast"], strict=True)
+        if max(plain, fast) >= 1
+    ]
+    return table(["stage", "plain, s", "fast, s", "plain to fast"], rows)
 
 
 def main() -> None:
@@ -128,7 +154,7 @@ def main() -> None:
         kept = [f"--{name}={getattr(given, name)}" for name in ("seeds", "epochs", "size")
                 if getattr(given, name) != parser.get_default(name)]  # fmt: skip
         command = shlex.join(["python", "benchmarks/training_dice.py", str(given.data), *kept])
-        text = page(given, scores, command)
+        text = page(given, scores, time_spent(folder), command)
     print(text)
     if given.write:
         given.write.write_text(text, encoding="utf-8")

@@ -1,7 +1,7 @@
 """What mkdocs needs to show these pages as they stand in the repository.
 
 Links that lead out of docs/ become text, formulas become MathML (which browsers draw without any script), lists may
-be indented by two spaces, and `folder/*` in the navigation stands for all pages of a folder.
+be indented by two spaces, `folder/*` in the navigation stands for all pages of a folder, and notebooks become pages.
 """
 
 import logging
@@ -16,6 +16,8 @@ from latex2mathml.converter import convert
 from markdown import Markdown
 from markdown.extensions import Extension
 from markdown.inlinepatterns import InlineProcessor
+from mkdocs.structure.files import File
+from nbconvert import MarkdownExporter
 
 LOG = logging.getLogger("mkdocs.hooks.unifocal")
 ROOT = Path(__file__).parents[1]
@@ -29,6 +31,21 @@ def on_config(config: Any) -> Any:
     fences = config.mdx_configs.setdefault("pymdownx.superfences", {})
     fences["custom_fences"] = [{"name": "math", "class": "math", "format": _block}]
     return config
+
+
+def on_files(files: Any, config: Any) -> Any:
+    """Put a page in the place of each notebook, with its figures beside it."""
+    for notebook in [each for each in files if each.src_uri.endswith(".ipynb")]:
+        files.remove(notebook)
+        name = posixpath.splitext(notebook.src_uri)[0]
+        resources = {"unique_key": posixpath.basename(name), "output_files_dir": f"{posixpath.basename(name)}_files"}
+        body, found = MarkdownExporter().from_filename(notebook.abs_src_path, resources=resources)
+        # The text that stands for a figure is the kind of its file.
+        body = re.sub(r"!\[(?:png|svg)\]\(", "![What the code above draws](", body)
+        files.append(File.generated(config, f"{name}.md", content=body))
+        for path, content in found["outputs"].items():
+            files.append(File.generated(config, posixpath.join(posixpath.dirname(name), path), content=content))
+    return files
 
 
 def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:

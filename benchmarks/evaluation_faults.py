@@ -1,0 +1,243 @@
+"""What the faults of source A's evaluation are worth: the same trainings, judged soundly and as it did.
+
+python benchmarks/evaluation_faults.py ../shared/data/brain_t1ce --write docs/results/evaluation_faults.md
+
+Three studies that differ in one thing each: folds over patients, folds over images, folds over images with the
+weights of one fold going on into the next. Each has a process of its own; with --folder they can be continued.
+"""
+
+import argparse
+import shlex
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from PIL import Image
+from report import circumstances, table
+
+from unifocal.config.schema import StudyConfig
+from unifocal.experiments import run
+from unifocal.experiments.compare import compare
+from unifocal.experiments.folder import WEIGHTS, RunKey
+from unifocal.experiments.progress import ConsoleReporter
+from unifocal.metrics import score_case
+from unifocal.models import load_bundle
+from unifocal.statistics import analyse
+
+WAYS = {
+    "patients": "folds over patients",
+    "images": "folds over images",
+    "carried": "folds over images, weights carried over",
+}
+LOSSES = ("bce", "focal")
+RESAMPLES = 10_000
+_COUNTS = ["true_positives", "false_positives", "false_negatives"]
+Draws = NDArray[np.float64]
+
+_PAGE = """# What the faults of source A's evaluation are worth
+
+Source A drew its folds over images, so that slices of one patient stand on both sides; created its network once, so
+that weights went from fold to fold into images that they had seen; gave pooled figures; and took the Hausdorff distance
+over the coordinates of all test images at once. The same trainings were done in three ways: {ways}.
+
+Otherwise as source A: skulls stripped its way, its network at {size}x{size}, Adam 0.001, batches of {batch},
+{epochs} epochs, no augmentation, {folds} folds; but of each fold's epochs the one with the lowest validation loss is
+kept, as everywhere here. {images} images of {patients} patients, one seed, default parameters of the losses.
+
+"""
+
+
+@contextmanager
+def carried_over() -> Iterator[None]:
+    """Meanwhile, a run begins with the weights that its loss ended with in the fold before."""
+    train: Callable[..., Any] = run._train  # noqa: SLF001
+    build = run.build_network
+
+    def train_on(task: run.RunTask, on_epoch: Callable[..., None]) -> Any:
+        def begun(*given: Any) -> Any:
+            network = build(*given)
+            if task.key.fold:
+                before = task.study / RunKey(task.key.loss, task.key.fold - 1, task.key.seed).place / WEIGHTS
+                network.load_state_dict(load_bundle(before)[0].state_dict())
+            return network
+
+        with patch.object(run, "build_network", begun):
+            return train(task, on_epoch)
+
+    with patch.object(run, "_train", train_on):
+        yield
+
+
+def study(given: argparse.Namespace, way: str) -> None:
+    """Train and score in one way."""
+    training = {"epochs": given.epochs, "batch_size": given.batch, "augmentation": "none", "threads": 1}
+    config = StudyConfig.model_validate(
+        {
+            "data": {"folder": given.data},
+            "losses": ",".join(LOSSES),
+            "split": {"folds": given.folds, "by": "patient" if way == "patients" else "image"},
+            "preprocessing": {"size": given.size, "intensity": "unit", "skull_strip": "source_a"},
+            "training": training,
+            "out": given.folder / way,
+            "jobs": 1,
+        }
+    )
+    if way == "carried":
+        with carried_over():
+            compare(config, command="", reporter=ConsoleReporter())
+    else:
+        compare(config, command="", reporter=ConsoleReporter())
+
+
+def pooled_dice(counts: pd.DataFrame) -> float:
+    """Dice of the pixels of all cases together."""
+    tp, fp, fn = counts[_COUNTS].sum()
+    return float(2 * tp / (2 * tp + fp + fn))
+
+
+def pooled_draws(counts: pd.DataFrame, weights: Draws) -> Draws:
+    """The same for patients drawn with replacement: `weights` (draws, patients) says how often each was drawn."""
+    tp, fp, fn = (weights @ counts.groupby("patient")[name].sum().to_numpy() for name in _COUNTS)
+    return np.asarray(2 * tp / (2 * tp + fp + fn))
+
+
+def pooled_hausdorff(truths: list[NDArray[np.bool_]], found: list[NDArray[np.bool_]]) -> float:
+    """The Hausdorff distance, in pixels, between the coordinates of all images' pixels as if they were of one image."""
+    size = tuple(np.max([mask.shape for mask in truths], axis=0))
+    union = {name: np.zeros(size, dtype=np.uint8) for name in ("truth", "found")}
+    for name, masks in (("truth", truths), ("found", found)):
+        for mask in masks:
+            union[name][: mask.shape[0], : mask.shape[1]] |= mask.astype(np.uint8)
+    scores = score_case(union["truth"], union["found"], None, (1,))
+    return next(score.value for score in scores if score.metric == "hausdorff")
+
+
+def wide(scores: pd.DataFrame) -> pd.DataFrame:
+    """One row per loss and case."""
+    return scores.pivot(index=["loss", "fold", "case", "patient"], columns="metric", values="value").reset_index()
+
+
+def by_fold(given: argparse.Namespace, scores: dict[str, pd.DataFrame]) -> str:
+    """Pooled Dice of each fold, as source A counted."""
+    rows = []
+    for way, name in WAYS.items():
+        for loss, own in wide(scores[way]).groupby("loss"):
+            folds = [f"{pooled_dice(part):.3f}" for _, part in own.groupby("fold")]
+            rows.append([f"{name}, `{loss}`", *folds, f"{pooled_dice(own):.3f}"])
+    return table(["pooled Dice", *(f"fold {fold + 1}" for fold in range(given.folds)), "all"], rows)
+
+
+def inflation(scores: dict[str, pd.DataFrame]) -> str:
+    """Differences to the sound way, with intervals over patients."""
+    patients = sorted(scores["patients"]["patient"].unique())
+    rng = np.random.default_rng(0)
+    weights = rng.multinomial(len(patients), np.full(len(patients), 1 / len(patients)), RESAMPLES).astype(np.float64)
+    rows = []
+    for loss in LOSSES:
+        own = {way: each[each["loss"] == loss] for way, each in scores.items()}
+        together = pd.concat([each.assign(loss=way, fold=0) for way, each in own.items()])
+        analysis = analyse(together, noun="method")
+        means = analysis.summary.query("metric == 'dice'").set_index("loss")
+        pairs = analysis.comparison.query("metric == 'dice' and (loss_a == 'patients' or loss_b == 'patients')")
+        draws = {way: pooled_draws(wide(each), weights) for way, each in own.items()}
+        for way, name in WAYS.items():
+            mean = means.loc[way]
+            cells = [f"`{loss}`, {name}", f"{mean['mean']:.3f} ({mean['lower']:.3f} to {mean['upper']:.3f})"]
+            pooled = pooled_dice(wide(own[way]))
+            if way == "patients":
+                rows.append([*cells, "", f"{pooled:.3f}", ""])
+                continue
+            pair = pairs[(pairs["loss_a"] == way) | (pairs["loss_b"] == way)].iloc[0]
+            sign = 1 if pair["loss_a"] == way else -1
+            low, high = sorted((sign * pair["lower"], sign * pair["upper"]))
+            cells.append(f"{sign * pair['difference']:+.3f} ({low:+.3f} to {high:+.3f})")
+            low, high = np.quantile(draws[way] - draws["patients"], [0.025, 0.975])
+            more = pooled - pooled_dice(wide(own["patients"]))
+            rows.append([*cells, f"{pooled:.3f}", f"{more:+.3f} ({low:+.3f} to {high:+.3f})"])
+    return table(["", "mean Dice of patients", "inflation", "pooled Dice", "inflation"], rows)
+
+
+def distances(given: argparse.Namespace, scores: dict[str, pd.DataFrame]) -> str:
+    """Hausdorff distances of images, and of pooled coordinates."""
+    rows = []
+    for way, name in WAYS.items():
+        for loss in LOSSES:
+            own = wide(scores[way]).query("loss == @loss")
+            folds = []
+            for fold, part in own.groupby("fold"):
+                place = given.folder / way / RunKey(loss, int(str(fold)), 0).place / "predictions"
+                found = [np.asarray(Image.open(place / f"{case}.png")) > 0 for case in part["case"]]
+                truths = [_truth(given.data, case) for case in part["case"]]
+                folds.append(pooled_hausdorff(truths, found))
+            pooled = f"{np.nanmean(folds):.1f} ({', '.join(f'{value:.0f}' for value in folds)})"
+            missed = int((own["true_positives"] + own["false_positives"] == 0).sum())
+            rows.append([f"{name}, `{loss}`", f"{own['hausdorff'].mean():.1f}", str(missed), pooled])
+    head = ["Hausdorff distance, pixels", "mean of images", "nothing found", "over pooled coordinates (of each fold)"]
+    return table(head, rows)
+
+
+def _truth(data: Path, case: str) -> NDArray[np.bool_]:
+    (path,) = (data / "masks").glob(f"{case}.*")
+    return np.asarray(Image.open(path).convert("L")) > 0
+
+
+def page(given: argparse.Namespace, command: str) -> str:
+    """What was found."""
+    scores = {way: pd.read_csv(given.folder / way / "scores.csv", dtype={"case": str, "patient": str}) for way in WAYS}
+    sound = scores["patients"]
+    told = {"images": sound["case"].nunique(), "patients": sound["patient"].nunique(), "ways": "; ".join(WAYS.values())}
+    text = _PAGE.format(size=given.size, batch=given.batch, epochs=given.epochs, folds=given.folds, **told)
+    parts = [text + circumstances(command, packages=("unifocal", "torch")), by_fold(given, scores)]
+    intervals = (
+        "Inflation: the difference to folds over patients, with 95 % intervals over patients (of the pooled figures: "
+        f"{RESAMPLES:,} bootstrap resamples of patients). One training each: another seed is not in the intervals."
+    )
+    missed = (
+        "An image in which nothing was found counts with its diagonal in the mean of images; pooled, nobody sees it."
+    )
+    return "\n".join([*parts, f"{intervals}\n", inflation(scores), distances(given, scores), missed + "\n"])
+
+
+def main() -> None:
+    """Run all ways side by side, and compare them."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data", type=Path, help="images and masks, with a table cases.csv that names patients")
+    parser.add_argument("--epochs", type=int, default=15)
+    parser.add_argument("--size", type=int, default=128)
+    parser.add_argument("--batch", type=int, default=16)
+    parser.add_argument("--folds", type=int, default=5)
+    parser.add_argument("--way", choices=WAYS, help="only this one, into --folder; for the processes of this script")
+    parser.add_argument("--folder", type=Path, help="where the studies go, to be continued; else a temporary folder")
+    parser.add_argument("--write", type=Path)
+    given = parser.parse_args()
+    if given.way:
+        study(given, given.way)
+        return
+    names = ("epochs", "size", "batch", "folds")
+    with tempfile.TemporaryDirectory() as temporary:
+        given.folder = given.folder or Path(temporary)
+        given.folder.mkdir(parents=True, exist_ok=True)
+        own = [sys.executable, __file__, str(given.data), "--folder", str(given.folder)]
+        own += [f"--{name}={getattr(given, name)}" for name in names]
+        running = [subprocess.Popen([*own, f"--way={way}"]) for way in WAYS]
+        codes = [process.wait() for process in running]
+        if any(codes):
+            sys.exit("one of the studies failed")
+        kept = [f"--{name}={getattr(given, name)}" for name in names
+                if getattr(given, name) != parser.get_default(name)]  # fmt: skip
+        text = page(given, shlex.join(["python", "benchmarks/evaluation_faults.py", str(given.data), *kept]))
+    print(text)
+    if given.write:
+        given.write.write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

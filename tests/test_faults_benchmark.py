@@ -1,0 +1,65 @@
+"""The benchmark of evaluation faults does what it says: its figures by hand, and weights that go on."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from unifocal.data.phantom import write_phantom
+from unifocal.experiments import run
+
+
+@pytest.fixture
+def faults(monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.syspath_prepend(Path(__file__).parents[1] / "benchmarks")
+    import evaluation_faults
+
+    return evaluation_faults
+
+
+def test_pooled_dice_and_its_draws(faults: Any) -> None:
+    counts = pd.DataFrame(
+        {
+            "patient": ["a", "a", "b"],
+            "true_positives": [4.0, 0.0, 6.0],
+            "false_positives": [1.0, 1.0, 0.0],
+            "false_negatives": [0.0, 2.0, 4.0],
+        }
+    )
+    assert faults.pooled_dice(counts) == pytest.approx(20 / 28)
+    draws = faults.pooled_draws(counts, np.array([[1.0, 1.0], [2.0, 0.0], [0.0, 2.0]]))
+    assert draws == pytest.approx([20 / 28, 8 / 12, 12 / 16])
+
+
+def test_pooled_coordinates_hide_what_was_found_in_the_wrong_image(faults: Any) -> None:
+    here, nowhere = np.zeros((8, 8), bool), np.zeros((8, 8), bool)
+    here[2, 3] = True
+    assert faults.pooled_hausdorff([here, nowhere], [nowhere, here]) == 0
+    there = np.zeros((9, 6), bool)
+    there[5, 3] = True
+    assert faults.pooled_hausdorff([here, np.zeros((9, 6), bool)], [nowhere, there]) == 3, "images of several sizes"
+
+
+@pytest.mark.parametrize("way", ["carried", "images"])
+def test_weights_go_into_the_next_fold(faults: Any, way: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_phantom(tmp_path / "data", patients=4, seed=0, size=32)
+    begun, ended = [], []
+    fit = run.fit
+
+    def watched(network: torch.nn.Module, *given: Any, **named: Any) -> Any:
+        begun.append({name: weight.clone() for name, weight in network.state_dict().items()})
+        result = fit(network, *given, **named)
+        ended.append(result.weights)
+        return result
+
+    monkeypatch.setattr(run, "fit", watched)
+    monkeypatch.setattr(faults, "LOSSES", ("bce",))
+    given = argparse.Namespace(data=tmp_path / "data", folder=tmp_path, epochs=1, size=32, batch=4, folds=2)
+    faults.study(given, way)
+    assert len(begun) == 2
+    are_same = [torch.equal(weight, ended[0][name]) for name, weight in begun[1].items()]
+    assert all(are_same) if way == "carried" else not all(are_same)
