@@ -2,7 +2,7 @@
 
 python benchmarks/beside_paper.py studies/drive docs/results/source_b/paper_drive.csv
 
-The paper's table has a row per loss and metric (`name, loss, metric, mean, half_width`), with losses as `--losses` takes
+The paper's table has a row per loss and metric (`name, loss, metric, mean, half_width`), losses as `--losses` takes
 them. Prints Markdown.
 """
 
