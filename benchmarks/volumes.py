@@ -34,8 +34,8 @@ from unifocal.losses import create
 from unifocal.models import NetworkSpec
 from unifocal.training import Patches, fit
 from unifocal.training.bfloat16 import thin_volumes_in_float32
-from unifocal.training.fit import choose_precision
 from unifocal.training.module import SegmentationModule
+from unifocal.training.settings import choose_precision
 
 PARTS = ("share", "memory")
 AIM = 0.9

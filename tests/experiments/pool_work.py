@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from unifocal.training.callbacks import EpochRecord
+from unifocal.training.records import EpochRecord
 
 
 def epoch(number: int) -> EpochRecord:

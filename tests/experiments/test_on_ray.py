@@ -17,7 +17,7 @@ from study_tasks import TINY
 from unifocal.config.sections import ComputeConfig
 from unifocal.experiments.pool import execute_all
 from unifocal.problems import InputError
-from unifocal.training.callbacks import EpochRecord
+from unifocal.training.records import EpochRecord
 
 pytest.importorskip("ray")
 

@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from unifocal.experiments.progress import ConsoleReporter, describe_pace, describe_seconds
-from unifocal.training.callbacks import EpochRecord
+from unifocal.training.records import EpochRecord
 
 
 def epoch(number: int, dice: float, seconds: float = 3.14) -> EpochRecord:

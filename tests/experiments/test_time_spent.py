@@ -12,7 +12,7 @@ from study_tasks import TINY, tasks_of
 from unifocal.clock import Clock, Moment, Spent, measuring, now
 from unifocal.experiments import time_spent
 from unifocal.experiments.time_spent import IDLE, START, WAITING, read_stages, timed_study, waiting
-from unifocal.training.stage_clock import BATCHES, STATE, STEPS, VALIDATION
+from unifocal.training.stages import BATCHES, STATE, STEPS, VALIDATION
 
 ARGUMENTS = ("--losses", "bce,unified_focal", "--epochs", "2", *TINY)
 EXACT = ("scores.csv", "probabilities.csv.gz", "summary.csv", "comparison.csv", "pooled.csv")

@@ -1,6 +1,8 @@
 """Training: it learns, it repeats, it goes on exactly where it was stopped."""
 
 import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,8 +16,9 @@ from unifocal.config.schema import TrainingConfig
 from unifocal.losses import create
 from unifocal.models import UNet
 from unifocal.training import DivergedError, FitResult, Patches, Samples, fit
-from unifocal.training.callbacks import EpochRecord
-from unifocal.training.module import by_tiles, defined_dice, try_loss
+from unifocal.training.module import by_tiles, defined_dice
+from unifocal.training.records import EpochRecord
+from unifocal.training.targets import try_loss
 
 
 class Killed(BaseException):
@@ -278,3 +281,13 @@ def test_training_on_patches_learns_and_goes_on_exactly(volumes: Patches, tmp_pa
 def test_tiles_put_every_voxel_where_it_was(size: tuple[int, ...]) -> None:
     image = torch.randn(1, 2, *size)
     assert torch.equal(by_tiles(lambda part: 3 * part, image, (8, 8, 8)), 3 * image)
+
+
+def test_lightning_is_imported_when_a_training_begins() -> None:
+    """It takes seconds, which a study's own process and predictions need not wait for."""
+    code = (
+        "import sys; import unifocal.experiments.compare, unifocal.experiments.new_images, unifocal.training;"
+        "assert not {'lightning', 'torch._dynamo'} & set(sys.modules);"
+        "import unifocal.training.loop; assert 'lightning' in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=120)

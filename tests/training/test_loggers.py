@@ -14,8 +14,8 @@ from unifocal.config.schema import TrainingConfig
 from unifocal.losses import create
 from unifocal.models import UNet
 from unifocal.training import FitResult, Samples, fit
-from unifocal.training.callbacks import EpochRecord
 from unifocal.training.loggers import Diary, EpochLogger, logger_problems, open_loggers
+from unifocal.training.records import EpochRecord
 
 COLUMNS = {"train_loss", "validation_loss", "validation_dice", "learning_rate", "seconds"}
 

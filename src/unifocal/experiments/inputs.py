@@ -21,7 +21,7 @@ from unifocal.experiments.request import mirrors_of, request_of
 from unifocal.experiments.segment import build_loss
 from unifocal.losses import create, describe
 from unifocal.problems import InputError, Problem, bad_input, raise_if_any
-from unifocal.training.module import try_loss
+from unifocal.training.targets import try_loss
 
 
 def load_data(

@@ -8,8 +8,8 @@ from unifocal.config.sections import ComputeConfig
 from unifocal.experiments.progress import Reporter
 from unifocal.experiments.storage import StoredWork, stored
 from unifocal.experiments.work import Work
-from unifocal.training.callbacks import EpochRecord
 from unifocal.training.process import prepare_process
+from unifocal.training.records import EpochRecord
 
 __all__ = ["Work", "execute_all", "goes_to_ray"]
 

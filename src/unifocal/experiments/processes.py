@@ -17,8 +17,8 @@ import torch
 from unifocal.data.workers import Context
 from unifocal.experiments.attempts import Attempts
 from unifocal.experiments.work import Work
-from unifocal.training.callbacks import EpochRecord
 from unifocal.training.process import prepare_process
+from unifocal.training.records import EpochRecord
 
 Tell = Callable[[int, EpochRecord], None]
 _PATIENCE_S = 5.0
@@ -162,7 +162,7 @@ def _context() -> Iterator[Context]:
 
     # The server that reading the images left has imported other things; only a new one takes this list.
     forkserver._forkserver._stop()  # type: ignore[attr-defined]  # noqa: SLF001
-    context.set_forkserver_preload([__name__])
+    context.set_forkserver_preload([__name__, "unifocal.training.loop"])
     try:
         yield context
     finally:

@@ -11,7 +11,7 @@ from rich.table import Column, Table
 from rich.text import Text
 
 if TYPE_CHECKING:
-    from unifocal.training.callbacks import EpochRecord
+    from unifocal.training.records import EpochRecord
 
 
 class Reporter(Protocol):

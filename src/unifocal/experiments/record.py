@@ -23,7 +23,7 @@ from unifocal.experiments.prepare import Prepared
 from unifocal.experiments.segment import spec_of
 from unifocal.losses import describe
 from unifocal.models import UNet
-from unifocal.training.fit import choose_precision
+from unifocal.training.settings import choose_precision
 
 LIBRARIES = ("torch", "lightning", "batchgeneratorsv2", "numpy", "scipy", "scikit-image", "pandas", "pillow")
 

@@ -28,9 +28,9 @@ from unifocal.metrics import score_case
 from unifocal.metrics.case import PROBABILITIES as PROBABILITY_STAGE
 from unifocal.models import save_bundle
 from unifocal.training import FitResult, Patches, Samples, derive_seed, fit
-from unifocal.training.callbacks import EpochRecord
 from unifocal.training.loggers import open_loggers
-from unifocal.training.stage_clock import START
+from unifocal.training.records import EpochRecord
+from unifocal.training.stages import START
 
 PREDICTION = "test prediction"
 FEWEST_PATCHES = 64

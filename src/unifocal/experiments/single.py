@@ -32,10 +32,10 @@ from unifocal.experiments.run import build_network, samples_for
 from unifocal.experiments.segment import build_loss, cleanings_for, spec_of
 from unifocal.models import save_bundle
 from unifocal.training import derive_seed, fit
-from unifocal.training.callbacks import EpochRecord
-from unifocal.training.fit import choose_precision
 from unifocal.training.loggers import logger_problems, open_loggers
 from unifocal.training.process import prepare_process
+from unifocal.training.records import EpochRecord
+from unifocal.training.settings import choose_precision
 
 
 @dataclass(frozen=True)

@@ -18,8 +18,8 @@ from unifocal.experiments.attempts import explain
 from unifocal.experiments.prepare import Prepared
 from unifocal.experiments.work import Work
 from unifocal.problems import bad_input
-from unifocal.training.callbacks import EpochRecord
 from unifocal.training.loggers import Diary, open_loggers
+from unifocal.training.records import EpochRecord
 
 RECORD, STATE, HISTORY = "record.json", "state.ckpt", "history.csv"
 STATE_EVERY_S = 30.0

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 
-from unifocal.training.callbacks import EpochRecord
+from unifocal.training.records import EpochRecord
 
 
 class Work(Protocol):

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -13,21 +13,10 @@ from lightning.pytorch.callbacks import Callback, Checkpoint
 from torch import Tensor
 
 from unifocal.training.module import SegmentationModule
+from unifocal.training.records import EpochRecord
 from unifocal.training.seeds import derive_seed
 
 _POWER = 0.9
-
-
-@dataclass(frozen=True)
-class EpochRecord:
-    """One line of `history.csv`. Losses are means over cases; Dice is the mean of the defined values."""
-
-    epoch: int
-    train_loss: float
-    validation_loss: float
-    validation_dice: float
-    learning_rate: float
-    seconds: float
 
 
 class StepSeed(Callback):

@@ -6,12 +6,7 @@ from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback
 
 from unifocal.clock import turn_to
-
-START = "start and end of training"
-BATCHES = "waiting for batches"
-STEPS = "training steps"
-VALIDATION = "validation"
-STATE = "state file and history"
+from unifocal.training.stages import BATCHES, START, STATE, STEPS, VALIDATION
 
 
 class StageClock(Callback):

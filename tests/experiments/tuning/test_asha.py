@@ -20,7 +20,7 @@ from unifocal.config.sections import ComputeConfig
 from unifocal.experiments.attempts import Attempts
 from unifocal.experiments.storage import stored
 from unifocal.experiments.tuning.trials import TrialEpoch, TrialTask
-from unifocal.training.callbacks import EpochRecord
+from unifocal.training.records import EpochRecord
 
 Call = Callable[..., tuple[int, str, str]]
 

@@ -9,7 +9,7 @@ from ray.exceptions import RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from unifocal.experiments.on_ray.cluster import RayFailedError
-from unifocal.training.callbacks import EpochRecord
+from unifocal.training.records import EpochRecord
 
 _START_S = 300.0
 _PATIENCE_S = 60.0

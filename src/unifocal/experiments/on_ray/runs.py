@@ -17,8 +17,8 @@ from unifocal.experiments.on_ray.board import Pen, put_up, read
 from unifocal.experiments.on_ray.cluster import gpus_for, join
 from unifocal.experiments.processes import go_first
 from unifocal.experiments.work import Work
-from unifocal.training.callbacks import EpochRecord
 from unifocal.training.process import prepare_process
+from unifocal.training.records import EpochRecord
 
 Tell = Callable[[int, EpochRecord], None]
 Result = tuple[dict[str, Any], list[EpochRecord]]

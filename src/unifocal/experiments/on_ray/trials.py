@@ -23,8 +23,8 @@ from unifocal.experiments.storage import StoredWork, stored
 from unifocal.experiments.tuning.engine import Plan, Record
 from unifocal.experiments.tuning.trials import TrialEpoch, TrialTask
 from unifocal.experiments.work import Work
-from unifocal.training.callbacks import EpochRecord
 from unifocal.training.process import prepare_process
+from unifocal.training.records import EpochRecord
 
 PERCENT, DICE = "percent", "dice"
 FIRST_LOOK, REDUCTION = 12, 3

@@ -17,7 +17,7 @@ from unifocal.experiments.folder import read_record, write_json
 from unifocal.experiments.run import RunTask, execute
 from unifocal.experiments.run_files import read_history
 from unifocal.statistics.sheets import build_sheets
-from unifocal.training.callbacks import EpochRecord
+from unifocal.training.records import EpochRecord
 
 ENDED = ("done", "failed", "stopped")
 _TEXT = {"case": str, "patient": str, "unit": str}
