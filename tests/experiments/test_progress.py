@@ -114,3 +114,12 @@ def test_without_a_terminal_there_are_plain_lines(monkeypatch: pytest.MonkeyPatc
 def test_durations_in_words(seconds: float, text: str, pace: str) -> None:
     assert describe_seconds(seconds) == text
     assert describe_pace(seconds) == pace
+
+
+@pytest.mark.parametrize("in_notebook", [False, True])
+def test_a_notebook_gets_plain_lines(in_notebook: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.delenv("JPY_PARENT_PID", raising=False)
+    if in_notebook:
+        monkeypatch.setenv("JPY_PARENT_PID", "1")
+    assert ConsoleReporter().console.is_terminal is not in_notebook

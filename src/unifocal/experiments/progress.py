@@ -1,5 +1,6 @@
 """What a person sees while runs go on: one live view of all of them, or plain lines where there is no terminal."""
 
+import os
 import time
 from collections.abc import Callable, Iterable, Iterator
 from types import TracebackType
@@ -40,7 +41,9 @@ class ConsoleReporter:
     _QUIET_SECONDS = 20.0
 
     def __init__(self, console: Console | None = None) -> None:
-        self.console = console or Console(stderr=True, highlight=False)
+        # A notebook's kernel asks for colours, but shows every redrawn line anew.
+        in_notebook = "JPY_PARENT_PID" in os.environ
+        self.console = console or Console(stderr=True, highlight=False, force_terminal=False if in_notebook else None)
         self.title = ""
         self.total = self.done = self.skipped = 0
         self.started = self.spoken = time.monotonic()
