@@ -21,6 +21,7 @@ from nbconvert import MarkdownExporter
 
 LOG = logging.getLogger("mkdocs.hooks.unifocal")
 ROOT = Path(__file__).parents[1]
+NOTEBOOK = re.compile(r"\]\(([\w./-]+)\.ipynb\)")
 LINK = re.compile(r"(?<!!)\[([^\]]+)\]\((\.\./[^)\s#]*)(#[^)\s]*)?\)")
 
 
@@ -49,7 +50,7 @@ def on_files(files: Any, config: Any) -> Any:
 
 
 def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
-    """Turn links out of docs/ into text."""
+    """Turn links out of docs/ into text, and links to notebooks into links to their pages."""
     folder = posixpath.join("docs", posixpath.dirname(page.file.src_uri))
 
     def text(found: Match[str]) -> str:
@@ -61,7 +62,7 @@ def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
         shown = found[1].strip("`")
         return f"`{shown}`" if place.endswith(shown) else f"{found[1]} (`{place}`)"
 
-    return LINK.sub(text, markdown)
+    return LINK.sub(text, NOTEBOOK.sub(r"](\1.md)", markdown))
 
 
 class Pages(Extension):

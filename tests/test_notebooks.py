@@ -8,7 +8,7 @@ import pytest
 from nbclient import NotebookClient
 
 NOTEBOOKS = sorted((Path(__file__).parents[1] / "docs" / "notebooks").glob("*.ipynb"))
-QUICK = {"EPOCHS": "1", "SIZE": "32"}
+QUICK = {"EPOCHS": "1", "SIZE": "32", "PATIENTS": "6"}
 
 
 def read(path: Path) -> Any:
