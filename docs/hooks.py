@@ -43,6 +43,8 @@ def on_files(files: Any, config: Any) -> Any:
         body, found = MarkdownExporter().from_filename(notebook.abs_src_path, resources=resources)
         # The text that stands for a figure is the kind of its file.
         body = re.sub(r"!\[(?:png|svg)\]\(", "![What the code above draws](", body)
+        # The theme draws tables that bring no style of their own.
+        body = body.replace('<table border="1" class="dataframe">', "<table>")
         files.append(File.generated(config, f"{name}.md", content=body))
         for path, content in found["outputs"].items():
             files.append(File.generated(config, posixpath.join(posixpath.dirname(name), path), content=content))
