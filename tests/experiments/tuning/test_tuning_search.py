@@ -159,3 +159,7 @@ def test_importance_finds_what_matters_or_says_why_not() -> None:
         empty = importance_table(SPACE, few, ("dice",), ("higher",))
         assert empty["importance"].isna().all()
         assert empty["method"].str.contains(why).all()
+    alone = tuple(dimension for dimension in SPACE if dimension.name == "gamma")
+    swept = [Tried({"gamma": each.values["gamma"]}, each.objective) for each in tried]
+    (row,) = importance_table(alone, swept, ("dice",), ("higher",)).to_dict("records")
+    assert "single setting" in row["method"]

@@ -32,6 +32,8 @@ def importance_table(
     ]
     if len(usable) < FEWEST_TRIALS:
         method = f"none: {len(usable)} usable trials, at least {FEWEST_TRIALS} are needed"
+    elif len(list(space)) == 1:
+        method = "none: a single setting was searched"
     elif len({each.objective for each in usable}) == 1:
         method = f"none: every trial has the same {objectives[0]}"
     else:
