@@ -7,10 +7,6 @@ weights of one fold going on into the next. Each has a process of its own; with 
 """
 
 import argparse
-import shlex
-import subprocess
-import sys
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,6 +18,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from PIL import Image
 from report import circumstances, table
+from ways import add_options, side_by_side
 
 from unifocal.config.schema import StudyConfig
 from unifocal.experiments import run
@@ -209,31 +206,18 @@ def page(given: argparse.Namespace, command: str) -> str:
 def main() -> None:
     """Run all ways side by side, and compare them."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("data", type=Path, help="images and masks, with a table cases.csv that names patients")
+    add_options(parser, WAYS)
     parser.add_argument("--epochs", type=int, default=15)
     parser.add_argument("--size", type=int, default=128)
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--folds", type=int, default=5)
-    parser.add_argument("--way", choices=WAYS, help="only this one, into --folder; for the processes of this script")
-    parser.add_argument("--folder", type=Path, help="where the studies go, to be continued; else a temporary folder")
-    parser.add_argument("--write", type=Path)
     given = parser.parse_args()
     if given.way:
         study(given, given.way)
         return
-    names = ("epochs", "size", "batch", "folds")
-    with tempfile.TemporaryDirectory() as temporary:
-        given.folder = given.folder or Path(temporary)
-        given.folder.mkdir(parents=True, exist_ok=True)
-        own = [sys.executable, __file__, str(given.data), "--folder", str(given.folder)]
-        own += [f"--{name}={getattr(given, name)}" for name in names]
-        running = [subprocess.Popen([*own, f"--way={way}"]) for way in WAYS]
-        codes = [process.wait() for process in running]
-        if any(codes):
-            sys.exit("one of the studies failed")
-        kept = [f"--{name}={getattr(given, name)}" for name in names
-                if getattr(given, name) != parser.get_default(name)]  # fmt: skip
-        text = page(given, shlex.join(["python", "benchmarks/evaluation_faults.py", str(given.data), *kept]))
+    with side_by_side(__file__, parser, given, WAYS, ("epochs", "size", "batch", "folds")) as (folder, command):
+        given.folder = folder
+        text = page(given, command)
     print(text)
     if given.write:
         given.write.write_text(text, encoding="utf-8")

@@ -8,10 +8,6 @@ a quarter of the patients is tested. Two processes, one for each way, work side 
 """
 
 import argparse
-import shlex
-import subprocess
-import sys
-import tempfile
 from contextlib import ExitStack
 from pathlib import Path
 from unittest.mock import patch
@@ -20,6 +16,7 @@ import numpy as np
 import pandas as pd
 from report import circumstances, table
 from scipy import stats
+from ways import add_options, side_by_side
 
 from unifocal.config.schema import LossConfig, StudyConfig
 from unifocal.experiments.compare import compare
@@ -130,30 +127,16 @@ def time_spent(folder: Path) -> str:
 def main() -> None:
     """Run both ways side by side, and compare them."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("data", type=Path, help="images and masks, with a table cases.csv that names patients")
+    add_options(parser, WAYS)
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--epochs", type=int, default=30)
     parser.add_argument("--size", type=int, default=64)
-    parser.add_argument("--way", choices=WAYS, help="only this one, into --folder; for the processes of this script")
-    parser.add_argument("--folder", type=Path, help="where the studies go, to be continued; else a temporary folder")
-    parser.add_argument("--write", type=Path)
     given = parser.parse_args()
     if given.way:
         study(given, given.way, given.folder)
         return
-    with tempfile.TemporaryDirectory() as temporary:
-        folder = given.folder or Path(temporary)
-        folder.mkdir(parents=True, exist_ok=True)
-        own = [sys.executable, __file__, str(given.data), "--folder", str(folder)]
-        own += [f"--{name}={getattr(given, name)}" for name in ("seeds", "epochs", "size")]
-        running = [subprocess.Popen([*own, f"--way={way}"]) for way in WAYS]
-        codes = [process.wait() for process in running]
-        if any(codes):
-            sys.exit("one of the studies failed")
+    with side_by_side(__file__, parser, given, WAYS, ("seeds", "epochs", "size")) as (folder, command):
         scores = {way: pd.read_csv(folder / way / "scores.csv", dtype={"patient": str}) for way in WAYS}
-        kept = [f"--{name}={getattr(given, name)}" for name in ("seeds", "epochs", "size")
-                if getattr(given, name) != parser.get_default(name)]  # fmt: skip
-        command = shlex.join(["python", "benchmarks/training_dice.py", str(given.data), *kept])
         text = page(given, scores, time_spent(folder), command)
     print(text)
     if given.write:
