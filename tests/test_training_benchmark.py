@@ -89,6 +89,14 @@ def test_a_quick_epoch_of_ours_and_monai(module: Module, tmp_path: Path) -> None
     assert rest == pytest.approx(whole - training, rel=0.05)
 
 
+def test_a_quick_training_beside_its_floor(module: Module, capfd: pytest.CaptureFixture[str]) -> None:
+    module("device_training").main(["--quick", "--epochs", "1", "--threads", "1", "--precision", "float32"])
+    plain, on_device = rows(capfd.readouterr().out, "32x32, 2")
+    assert "on the device" in on_device[1]
+    for _, _, floor, taken, share, _ in (plain, on_device):
+        assert float(share.rstrip("%")) == pytest.approx(100 * float(floor.split()[0]) / float(taken), abs=2)
+
+
 def test_a_quick_prediction_of_keras(module: Module, capfd: pytest.CaptureFixture[str]) -> None:
     environment = module("keras_environment")
     if not environment.has_tensorflow(environment.PYTHON):

@@ -11,60 +11,15 @@ import pandas as pd
 import pytest
 import torch
 from torch import nn
+from trainings import Killed, fit_volumes, history, run, same
 
 from unifocal.config.schema import TrainingConfig
 from unifocal.losses import create
 from unifocal.models import UNet
-from unifocal.training import DivergedError, FitResult, Patches, Samples, fit
+from unifocal.training import DivergedError, Patches, Samples, fit
 from unifocal.training.module import by_tiles, defined_dice
 from unifocal.training.records import EpochRecord
 from unifocal.training.targets import try_loss
-
-
-class Killed(BaseException):
-    """Not an Exception, so that nobody catches it by accident."""
-
-
-@pytest.fixture(scope="module")
-def samples() -> Samples:
-    random = np.random.default_rng(0)
-    classes = np.zeros((12, 32, 32), np.uint8)
-    for mask in classes:
-        row, column = random.integers(4, 20, 2)
-        mask[row : row + 8, column : column + 8] = 1
-    images = 2.0 * classes[:, None] + random.normal(size=(12, 1, 32, 32))
-    return Samples.of_arrays(images.astype(np.float32), classes)
-
-
-def run(samples: Samples, folder: Path, *, kill_after: int | None = None, **settings: object) -> FitResult:
-    torch.manual_seed(1)
-
-    def on_epoch(record: EpochRecord) -> None:
-        if record.epoch == kill_after:
-            raise Killed
-
-    defaults = {"epochs": 5, "batch_size": 4, "learning_rate": 0.01, "precision": "float32"}
-    return fit(
-        UNet(1, 1, width=4, depth=2),
-        create("unified_focal"),
-        samples,
-        train=range(8),
-        validation=range(8, 12),
-        settings=TrainingConfig(**defaults | settings),  # type: ignore[arg-type]
-        seed=3,
-        folder=folder,
-        on_epoch=on_epoch,
-    )
-
-
-def same(first: FitResult, second: FitResult) -> bool:
-    return first.weights.keys() == second.weights.keys() and all(
-        torch.equal(first.weights[name], second.weights[name]) for name in first.weights
-    )
-
-
-def history(folder: Path) -> pd.DataFrame:
-    return pd.read_csv(folder / "history.csv").drop(columns="seconds")
 
 
 def test_who_reads_and_augments_changes_nothing(samples: Samples, tmp_path: Path) -> None:
@@ -233,33 +188,6 @@ def test_validation_dice_is_the_mean_of_defined_values() -> None:
     logits = torch.tensor([[[[1.0, -1.0], [1.0, -1.0]]], [[[-1.0, -1.0], [-1.0, -1.0]]]])
     classes = torch.tensor([[[[1, 1], [0, 0]]], [[[0, 0], [0, 0]]]])
     assert defined_dice(logits, classes) == [0.5]
-
-
-@pytest.fixture(scope="module")
-def volumes() -> Patches:
-    random = np.random.default_rng(0)
-    pairs = []
-    for _ in range(8):
-        classes = np.zeros((14, 20, 11 + random.integers(0, 8)), np.uint8)
-        place = random.integers(1, 6, 3)
-        classes[tuple(slice(start, start + 5) for start in place)] = 1
-        pairs.append(((2.0 * classes[None] + random.normal(size=(1, *classes.shape))).astype(np.float32), classes))
-    return Patches(lambda case: pairs[case], (8, 8, 8), 1, foreground_share=0.5, per_case=2)
-
-
-def fit_volumes(volumes: Patches, folder: Path, on_epoch: Callable[[EpochRecord], None]) -> FitResult:
-    torch.manual_seed(1)
-    return fit(
-        UNet(1, 2, dimensions=3, width=4, depth=2, deep_supervision=1, dropout=(0.1,)),
-        create("dice_cross_entropy"),
-        volumes,
-        train=range(6),
-        validation=range(6, 8),
-        settings=TrainingConfig(epochs=4, batch_size=3, learning_rate=0.01, precision="float32"),
-        seed=3,
-        folder=folder,
-        on_epoch=on_epoch,
-    )
 
 
 def test_training_on_patches_learns_and_goes_on_exactly(volumes: Patches, tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ def coded(shape: tuple[int, ...]) -> NDArray[np.float32]:
 
 def patches_of(classes: NDArray[np.uint8], size: tuple[int, ...], **wishes: float) -> Patches:
     image = coded(classes.shape)
-    return Patches(lambda _case: (image, classes), size, 1, **wishes)  # type: ignore[arg-type]
+    return Patches(lambda _case: (image, classes), size, 1, 3, **wishes)  # type: ignore[arg-type]
 
 
 @given(st.data(), lengths, st.integers(0, 2**32 - 1), st.floats(0, 1))

@@ -13,6 +13,15 @@ from batchgeneratorsv2.transforms.utils.random import RandomTransform
 from torch import Tensor
 
 PROBABILITY = 0.15
+"""Of each transform, for each sample."""
+ROTATION = (-np.pi / 12, np.pi / 12)
+SCALING = (1 / 1.25, 1 / 0.85)
+"""Of the grid that samples the image: below 1 enlarges."""
+BLUR = (9 / 128, 13 / 128)
+"""What the displacements of an elastic deformation are smoothed with, in lengths of the axis that they go along."""
+REACH = (0.0, 0.05)
+"""The largest of these displacements, in lengths of the shortest axis."""
+BRIGHTNESS = (0.5, 2.0)
 
 Augmentation = Callable[[Tensor, Tensor, int], tuple[Tensor, Tensor]]
 
@@ -37,12 +46,12 @@ def standard(size: tuple[int, ...]) -> Augmentation:
         patch_center_dist_from_border=0,
         random_crop=False,
         p_elastic_deform=PROBABILITY,
-        elastic_deform_scale=(9 / 128, 13 / 128),
-        elastic_deform_magnitude=(0.0, 0.05 * min(size)),
+        elastic_deform_scale=BLUR,
+        elastic_deform_magnitude=(REACH[0] * min(size), REACH[1] * min(size)),
         p_rotation=PROBABILITY,
-        rotation=(-np.pi / 12, np.pi / 12),
+        rotation=ROTATION,
         p_scaling=PROBABILITY,
-        scaling=(1 / 1.25, 1 / 0.85),  # the library scales the sampling grid: below 1 enlarges
+        scaling=SCALING,
         p_synchronize_scaling_across_axes=1,
         padding_mode_image="border",
     )
@@ -53,7 +62,7 @@ def standard(size: tuple[int, ...]) -> Augmentation:
         ]
     )
     brightness = RandomTransform(
-        MultiplicativeBrightnessTransform((0.5, 2.0), synchronize_channels=True),
+        MultiplicativeBrightnessTransform(BRIGHTNESS, synchronize_channels=True),
         apply_probability=PROBABILITY,
     )
     return _Standard(transforms, brightness)

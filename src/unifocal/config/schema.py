@@ -146,6 +146,8 @@ class TrainingConfig(Section):
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     threads: Annotated[int, Field(ge=0)] = 0
     workers: Annotated[int, Field(ge=0)] | None = None
+    on_device: bool = False
+    compile: bool = False
 
 
 class InferenceConfig(Section):

@@ -115,9 +115,10 @@ class Prepared:
 
     def samples(self, *, foreground_share: float, per_case: int) -> Samples | Patches:
         """All cases as training takes them: images whole, of volumes patches; see `Patches` for the arguments."""
+        classes = 1 + len(self.labels)
         if self.grid.dimensions == 2:
-            return Samples(self.arrays, (self.channels, *self.grid.size))
-        return Patches(self._lazily, self.grid.size, self.channels, foreground_share, per_case)
+            return Samples(self.arrays, (self.channels, *self.grid.size), classes)
+        return Patches(self._lazily, self.grid.size, self.channels, classes, foreground_share, per_case)
 
     def _lazily(self, index: int) -> tuple[Sliceable, Sliceable]:
         case = self.fetch(index)

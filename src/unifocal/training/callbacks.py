@@ -99,11 +99,12 @@ class Keeper(Checkpoint):
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Close the epoch."""
         assert isinstance(pl_module, SegmentationModule)
+        train_loss, validation_loss, validation_dice = pl_module.close_epoch()
         record = EpochRecord(
             epoch=trainer.current_epoch,
-            train_loss=pl_module.train_loss.pop(),
-            validation_loss=pl_module.validation_loss.pop(),
-            validation_dice=pl_module.validation_dice.pop(),
+            train_loss=train_loss,
+            validation_loss=validation_loss,
+            validation_dice=validation_dice,
             learning_rate=float(trainer.optimizers[0].param_groups[0]["lr"]),
             seconds=round(time.monotonic() - self.started, 3),
         )

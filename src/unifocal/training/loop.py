@@ -9,16 +9,15 @@ from typing import Any
 import torch
 from lightning.fabric.plugins import TorchCheckpointIO
 from lightning.pytorch import Trainer
-from torch.utils.data import DataLoader
 
-from unifocal.augmentation import standard
 from unifocal.config.schema import TrainingConfig
+from unifocal.training.batches import training_batches, validation_batches
 from unifocal.training.bfloat16 import thin_volumes_in_float32
 from unifocal.training.callbacks import Keeper, StepSeed
 from unifocal.training.module import SegmentationModule
-from unifocal.training.patches import Patches
-from unifocal.training.samples import Cases, ShuffledCases, TrainingSamples, ValidationSamples
-from unifocal.training.settings import choose_precision, choose_workers
+from unifocal.training.resident import keep_on
+from unifocal.training.samples import Cases, ShuffledCases
+from unifocal.training.settings import choose_precision
 from unifocal.training.stage_clock import StageClock
 
 
@@ -45,23 +44,9 @@ def train(
         seed: Decides order, augmentation and dropout.
         resume: Whether to go on from the keeper's state file.
     """
-    augment = standard(samples.shape[1:]) if settings.augmentation == "standard" else None
-    workers = choose_workers(settings.workers)
     order = ShuffledCases(cases, seed, samples.per_case)
     # Lightning says so itself, but only after the processes of a loader have begun to read ahead.
     order.set_epoch(len(keeper.history))
-    batches: DataLoader[Any] = DataLoader(
-        TrainingSamples(samples, augment, seed),
-        batch_size=settings.batch_size,
-        sampler=order,
-        num_workers=workers,
-        persistent_workers=workers > 0,
-        pin_memory=torch.cuda.is_available(),
-    )
-    validation_batches: DataLoader[Any] = DataLoader(
-        ValidationSamples(samples, validation),
-        batch_size=1 if isinstance(samples, Patches) else settings.batch_size,
-    )
     for name in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.ERROR)
     with warnings.catch_warnings():
@@ -82,10 +67,18 @@ def train(
             default_root_dir=keeper.folder,
             plugins=[_StraightToDisk()],
         )
+        device = trainer.strategy.root_device
+        if settings.on_device:
+            samples = keep_on(device, samples)
+        if settings.compile:
+            # Kernels of whole graphs at once, where the device's are so short that starting them takes longer.
+            module.network.compile(mode="reduce-overhead" if device.type == "cuda" else "default", dynamic=False)
+        batches = training_batches(samples, order, settings, seed, device)
+        validated = validation_batches(samples, validation, settings, device)
         handler = signal.getsignal(signal.SIGINT)
         try:
             with thin_volumes_in_float32(module.network):
-                trainer.fit(module, batches, validation_batches, ckpt_path=keeper.state_file if resume else None)
+                trainer.fit(module, batches, validated, ckpt_path=keeper.state_file if resume else None)
         except SystemExit:
             # Lightning turns an interruption into an exit with code 1 and leaves further ones ignored.
             if not trainer.interrupted:

@@ -50,11 +50,7 @@ class SegmentationModule(LightningModule):
         return self.network(image)
 
     def compute_loss(self, logits: Tensor | Sequence[Tensor], classes: Tensor) -> Tensor:
-        """The loss in float32, whatever the autocast precision.
-
-        Raises:
-            DivergedError: If it is not finite.
-        """
+        """The loss in float32, whatever the autocast precision."""
         with torch.autocast(classes.device.type, enabled=False):
             if isinstance(logits, Tensor) and logits.ndim > classes.ndim:
                 logits = logits.unbind(1)  # MONAI's DynUNet stacks the outputs of deep supervision
@@ -63,26 +59,36 @@ class SegmentationModule(LightningModule):
             else:
                 target = target_for(self.loss, logits[0], classes)
                 value = self.deep_loss([each.float() for each in logits], target)
-        if not math.isfinite(value.item()):
-            message = f"the loss became {value.item()} in epoch {self.current_epoch}"
-            raise DivergedError(message)
         return value
 
     def training_step(self, batch: tuple[Tensor, Tensor], _batch_index: int) -> Tensor:
         """The loss of one batch."""
         image, classes = self._batch(batch)
         value = self.compute_loss(self(_channels_last(image)), classes)
-        self.train_loss.add(value.item(), len(image))
+        self.train_loss.add(value, len(image))
         return value
 
     def validation_step(self, batch: tuple[Tensor, Tensor], _batch_index: int) -> None:
         """Loss and Dice of one batch of validation cases."""
         image, classes = self._batch(batch)
         logits = self._validate(_channels_last(image))
-        self.validation_loss.add(self.compute_loss(logits, classes).item(), len(image))
+        self.validation_loss.add(self.compute_loss(logits, classes), len(image))
         dices = defined_dice(logits, classes) if self.regions is None else region_dice(logits, classes)
         for dice in dices:
             self.validation_dice.add(dice, 1)
+
+    def close_epoch(self) -> tuple[float, float, float]:
+        """Mean loss of training and of validation, and the mean Dice of validation, since the last call.
+
+        Raises:
+            DivergedError: If a loss was not finite.
+        """
+        (training, bad), (validation, also_bad) = self.train_loss.pop(), self.validation_loss.pop()
+        for value in (bad, also_bad):
+            if value is not None:
+                message = f"the loss became {value} in epoch {self.current_epoch}"
+                raise DivergedError(message)
+        return training, validation, self.validation_dice.pop()[0]
 
     def _batch(self, batch: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
         """The images, and class indices (N, 1, *spatial) or the masks of regions (N, regions, *spatial) float32."""
@@ -149,19 +155,23 @@ class WeightedMean:
     """A running mean; NaN while nothing was added."""
 
     def __init__(self) -> None:
-        self.total = 0.0
-        self.weight = 0
+        self.values: list[Tensor | float] = []
+        self.weights: list[int] = []
 
-    def add(self, value: float, weight: int) -> None:
-        """Count `value` `weight` times."""
-        self.total += value * weight
-        self.weight += weight
+    def add(self, value: Tensor | float, weight: int) -> None:
+        """Count `value` `weight` times. A tensor is not read before `pop`: whoever reads it waits for its device."""
+        self.values.append(value.detach().reshape(()) if isinstance(value, Tensor) else value)
+        self.weights.append(weight)
 
-    def pop(self) -> float:
-        """The mean so far; starts anew."""
-        mean = self.total / self.weight if self.weight else math.nan
-        self.total, self.weight = 0.0, 0
-        return mean
+    def pop(self) -> tuple[float, float | None]:
+        """The mean so far, and the first value that is not finite, if any; starts anew."""
+        tensors = [value for value in self.values if isinstance(value, Tensor)]
+        read = iter(torch.stack(tensors).tolist() if tensors else ())
+        values = [next(read) if isinstance(value, Tensor) else value for value in self.values]
+        total = sum(value * weight for value, weight in zip(values, self.weights, strict=True))
+        mean = total / sum(self.weights) if values else math.nan
+        self.values, self.weights = [], []
+        return mean, next((value for value in values if not math.isfinite(value)), None)
 
 
 def defined_dice(logits: Tensor, classes: Tensor) -> list[float]:

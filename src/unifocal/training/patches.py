@@ -5,10 +5,11 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn.functional import pad
 
+from unifocal.training.samples import as_tensor
 from unifocal.training.seeds import derive_seed
 
 _KEPT = 4096
@@ -16,14 +17,16 @@ _KEPT = 4096
 
 
 class Sliceable(Protocol):
-    """An array that may stay where it is until a part of it is asked for."""
+    """An array that may stay where it is until a part of it is asked for, or a tensor."""
 
     @property
     def shape(self) -> tuple[int, ...]:
         """Elements along each axis."""
         ...
 
-    def __getitem__(self, index: Any) -> NDArray[Any]: ...
+    def __getitem__(self, index: Any) -> Any:
+        """An array, or a tensor on whatever device."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,7 @@ class Patches:
             only the parts that a patch needs are read.
         size: Elements of a patch along each spatial axis.
         channels: Of the images.
+        classes: How many class indices there are, the background with them.
         foreground_share: Of the patches, how many are centred on an element of a foreground class: the class is drawn
             first, each that the case has alike, then one of its elements. The others lie anywhere.
         per_case: Patches drawn from each case in an epoch.
@@ -46,6 +50,7 @@ class Patches:
     fetch: Callable[[int], tuple[Sliceable, Sliceable]]
     size: tuple[int, ...]
     channels: int
+    classes: int
     foreground_share: float = 1 / 3
     per_case: int = 1
     _centres: dict[int, list[NDArray[np.int32]]] = field(default_factory=dict, repr=False, compare=False)
@@ -66,7 +71,7 @@ class Patches:
     def __getitem__(self, case: int) -> tuple[Tensor, Tensor]:
         """The whole case: image (channels, *spatial) float32 and class indices (1, *spatial) int64."""
         image, classes = self.fetch(case)
-        return _as_tensors(image[...], classes[...])
+        return as_tensor(image[...]).float(), as_tensor(classes[...]).long()[None]
 
     def draw(self, case: int, seed: int) -> tuple[Tensor, Tensor]:
         """One patch: image (channels, *size) float32 and class indices (1, *size) int64.
@@ -93,12 +98,14 @@ class Patches:
             (before, length - before - (stop - start))
             for (start, stop, before), length in zip(windows, self.size, strict=True)
         ]
-        return _as_tensors(np.pad(image[(slice(None), *cut)], [(0, 0), *around]), np.pad(classes[cut], around))
+        margins = [margin for pair in reversed(around) for margin in pair]
+        part = as_tensor(image[(slice(None), *cut)]).float(), as_tensor(classes[cut]).long()[None]
+        return pad(part[0], margins), pad(part[1], margins)
 
     def _centres_of(self, case: int, classes: Sliceable) -> list[NDArray[np.int32]]:
         """Per foreground class that the case has, the positions of some of its elements (count, axes)."""
         if case not in self._centres:
-            whole = classes[...]
+            whole = as_tensor(classes[...]).cpu().numpy()
             random = np.random.default_rng(derive_seed(case, "centres"))
             self._centres[case] = [
                 np.stack(np.unravel_index(_some(np.flatnonzero(whole == label), random), whole.shape), axis=1).astype(
@@ -131,8 +138,3 @@ def _some(places: NDArray[np.intp], random: np.random.Generator) -> NDArray[np.i
     if len(places) <= _KEPT:
         return places
     return np.sort(random.choice(places, _KEPT, replace=False))
-
-
-def _as_tensors(image: NDArray[Any], classes: NDArray[Any]) -> tuple[Tensor, Tensor]:
-    whole = torch.from_numpy(np.ascontiguousarray(image, np.float32))
-    return whole, torch.from_numpy(classes.astype(np.int64))[None]

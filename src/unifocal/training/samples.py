@@ -13,6 +13,9 @@ from torch.utils.data import Dataset, Sampler
 from unifocal.augmentation import Augmentation
 from unifocal.training.seeds import derive_seed
 
+Key = tuple[int, int, int]
+"""Epoch, case, and which of the case's samples in that epoch."""
+
 
 class Cases(Protocol):
     """The prepared cases of a data set, as training takes them."""
@@ -25,6 +28,11 @@ class Cases(Protocol):
     @property
     def per_case(self) -> int:
         """Training samples drawn from each case in an epoch."""
+        ...
+
+    @property
+    def classes(self) -> int:
+        """How many class indices there are, the background with them."""
         ...
 
     def __getitem__(self, case: int) -> tuple[Tensor, Tensor]:
@@ -42,22 +50,24 @@ class Samples:
 
     Attributes:
         fetch: Gives image (channels, *spatial) float32 and class indices (*spatial) uint8 of a case by its index, as
-            arrays of the caller's own.
+            arrays of the caller's own, or as tensors that nobody writes into.
         shape: (channels, *spatial) of every image.
+        classes: How many class indices there are, the background with them.
     """
 
-    fetch: Callable[[int], tuple[NDArray[np.float32], NDArray[np.uint8]]]
+    fetch: Callable[[int], tuple[Any, Any]]
     shape: tuple[int, ...]
+    classes: int
 
     @classmethod
     def of_arrays(cls, images: NDArray[np.float32], classes: NDArray[np.uint8]) -> "Samples":
         """Samples that lie in two arrays: (cases, channels, *spatial) and (cases, *spatial)."""
-        return cls(lambda case: (np.array(images[case]), classes[case]), images.shape[1:])
+        return cls(lambda case: (np.array(images[case]), classes[case]), images.shape[1:], int(classes.max()) + 1)
 
     def __getitem__(self, case: int) -> tuple[Tensor, Tensor]:
         """Image (channels, *spatial) float32 and class indices (1, *spatial) int64 of one case."""
         image, classes = self.fetch(case)
-        return torch.from_numpy(image), torch.from_numpy(classes.astype(np.int64))[None]
+        return as_tensor(image).float(), as_tensor(classes).long()[None]
 
     @property
     def per_case(self) -> int:
@@ -69,7 +79,15 @@ class Samples:
         return self[case]
 
 
-class ShuffledCases(Sampler[tuple[int, int, int]]):
+def as_tensor(array: Any) -> Tensor:
+    """A tensor that shares an array's memory where it can; a tensor stays what and where it is."""
+    if isinstance(array, Tensor):
+        return array
+    array = np.ascontiguousarray(array)
+    return torch.from_numpy(array if array.flags.writeable else array.copy())
+
+
+class ShuffledCases(Sampler[Key]):
     """Each epoch's cases in an order that depends on the seed and the epoch alone.
 
     Yields (epoch, case, draw), so that a sample knows its epoch without shared state; `draw` counts the samples of
@@ -89,7 +107,7 @@ class ShuffledCases(Sampler[tuple[int, int, int]]):
     def __len__(self) -> int:
         return len(self.cases) * self.per_case
 
-    def __iter__(self) -> Iterator[tuple[int, int, int]]:
+    def __iter__(self) -> Iterator[Key]:
         order = np.random.default_rng(derive_seed(self.seed, self.epoch, "order")).permutation(len(self))
         places = [(int(at) % len(self.cases), int(at) // len(self.cases)) for at in order]
         return iter([(self.epoch, self.cases[place], draw) for place, draw in places])
@@ -103,13 +121,14 @@ class TrainingSamples(Dataset[tuple[Tensor, Tensor]]):
         self.augment = augment
         self.seed = seed
 
-    def __getitem__(self, key: Any) -> tuple[Tensor, Tensor]:
+    def __getitem__(self, key: Key) -> tuple[Tensor, Tensor]:
+        image, classes = self.samples.draw(key[1], self.seed_for(key, "patch"))
+        return (image, classes) if self.augment is None else self.augment(image, classes, self.seed_for(key, "augment"))
+
+    def seed_for(self, key: Key, use: str) -> int:
+        """What decides about one sample."""
         epoch, case, draw = key
-        of_draw = (draw,) if draw else ()
-        image, classes = self.samples.draw(case, derive_seed(self.seed, epoch, int(case), "patch", *of_draw))
-        if self.augment is None:
-            return image, classes
-        return self.augment(image, classes, derive_seed(self.seed, epoch, int(case), "augment", *of_draw))
+        return derive_seed(self.seed, epoch, int(case), use, *((draw,) if draw else ()))
 
 
 class ValidationSamples(Dataset[tuple[Tensor, Tensor]]):
