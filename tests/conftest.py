@@ -3,6 +3,9 @@
 import os
 from collections.abc import Iterator
 
+# Several test processes with several threads each would only wait for one another; so would what they start.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 import pytest
 import torch
 from hypothesis import settings
@@ -13,7 +16,6 @@ settings.register_profile("repeatable", deadline=None, derandomize=True)
 settings.register_profile("explore", deadline=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeatable"))
 
-# Several test processes with several threads each would only wait for one another.
 torch.set_num_threads(1)
 
 

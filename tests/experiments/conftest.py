@@ -25,6 +25,7 @@ def patient_ray() -> Iterator[None]:
         "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
         "RAY_gcs_server_port_wait_time_s": "600",
         "RAY_worker_register_timeout_seconds": "600",
+        "RAY_worker_niceness": "0",  # by default its processes wait for those of all other tests
         "RAY_memory_monitor_refresh_ms": "0",  # memory that other tests take is no reason to end this one's work
     }
     with pytest.MonkeyPatch.context() as patch:

@@ -21,17 +21,19 @@ def step():
 
 step()
 before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-step()
+for _ in range(4):
+    step()
 print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 """
 
 
 def faults(how: str) -> int:
-    """Pages that the system handed out for a step like the one before."""
+    """Pages that the system handed out for four steps like the one before."""
     done = subprocess.run([sys.executable, "-c", FAULTS, how], check=True, capture_output=True, text=True)
     return int(done.stdout)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the C library is not glibc")
 def test_large_blocks_are_not_asked_for_anew() -> None:
-    assert faults("prepared") < 1000 < 10_000 < faults("plain")
+    # One block may be asked for anew: something small can have been put into one that was freed.
+    assert 10 * faults("prepared") < faults("plain")
