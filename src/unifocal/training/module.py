@@ -36,6 +36,7 @@ class SegmentationModule(LightningModule):
     ) -> None:
         super().__init__()
         self.network = network
+        self.compiled: Callable[[Tensor], Any] | None = None
         self.loss = loss
         self.deep_loss = DeepSupervisionLoss(loss)
         self.settings = settings
@@ -47,7 +48,7 @@ class SegmentationModule(LightningModule):
 
     def forward(self, image: Tensor) -> Any:
         """Logits of images; a list of them, fine to coarse, from a deeply supervised network in training mode."""
-        return self.network(image)
+        return self.network(image) if self.compiled is None else self.compiled(image)
 
     def compute_loss(self, logits: Tensor | Sequence[Tensor], classes: Tensor) -> Tensor:
         """The loss in float32, whatever the autocast precision."""
