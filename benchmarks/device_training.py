@@ -150,7 +150,11 @@ def floor_steps(shape: Shape, network: torch.nn.Module, given: argparse.Namespac
     network = network.to(device).to(memory_format=layout).train()  # type: ignore[call-overload]
     image = torch.randn(shape.batch, shape.channels, *shape.size, device=device).contiguous(memory_format=layout)
 
+    # As Lightning sets it for every training, and leaves it.
+    torch.use_deterministic_algorithms(mode=True, warn_only=True)
+
     def step() -> None:
+        network.zero_grad(set_to_none=True)
         with torch.autocast(device.type, torch.bfloat16, enabled=given.precision == "bfloat16", cache_enabled=False):
             logits = network(image)
         logits.float().mean().backward()

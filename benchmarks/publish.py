@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from report import processor
 
 FILES = ("summary.csv", "comparison.csv", "pooled.csv", "race.csv", "tuning.csv")
 FIGURES = ("distribution", "training_curves", "precision_recall")
@@ -47,8 +46,10 @@ def publish(study: Path, target: Path, figures: list[str]) -> str:
 
 def portable(told: dict[str, Any]) -> dict[str, Any]:
     """The settings without where this machine kept things: data and results are named on the command line."""
-    config = dict(told["config"])
+    config = told["config"] | {"network": told["identity"]["network"]}  # the other one is the network that was built
     config.pop("out", None)
+    if config["split"]["kind"] != "k_fold":
+        config["split"] = {name: value for name, value in config["split"].items() if name not in {"folds", "repeats"}}
     config["data"] = config["data"] | {"folder": None}
     if "cache" in config:
         config["cache"] = config["cache"] | {"folder": None}
@@ -70,7 +71,7 @@ def facts(study: Path, told: dict[str, Any], scores: bytes, folder: str) -> str:
         "Hash of the files": f"`{data['hash']}`",
         "Hash of the split": f"`{split['hash']}`",
         "Versions": f"unifocal {told['unifocal']}, {python}",
-        "Machine": f"{processor()}, {where}; {len(times)} runs, {sum(times) / 60:.0f} minutes of run time in all",
+        "Machine": f"{where}; {len(times)} runs, {sum(times) / 60:.0f} minutes of run time in all",
         "`scores.csv`": f"SHA-256 `{hashlib.sha256(scores).hexdigest()}`; compressed: {linked['scores.csv.gz']}",
         "All metrics, all pairs": ", ".join(linked[name] for name in FILES[:3]),
         "Settings": linked["config.yaml"],

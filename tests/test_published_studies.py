@@ -43,6 +43,8 @@ def test_publishing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (study / "tables" / "paper.md").write_text("| the table |")
     for name in ("summary.csv", "comparison.csv", "pooled.csv"):
         (study / name).write_text(name)
+    given = StudyConfig(data={"folder": tmp_path}, cache={"folder": tmp_path}, losses="bce", out=tmp_path)
+    config = given.model_dump(mode="json")
     told = {
         "unifocal": "1.0",
         "command": "unifocal compare --data ../data",
@@ -50,9 +52,9 @@ def test_publishing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         "machine": {"cores": 2, "precision": "float32", "threads_per_run": 1},
         "data": {"cases": 3, "patients": 2, "foreground_percent": 1.234, "hash": "abc"},
         "split": {"hash": "def"},
-        "config": StudyConfig(
-            data={"folder": tmp_path}, cache={"folder": tmp_path}, losses="bce", out=tmp_path
-        ).model_dump(mode="json"),
+        # As a study's record has it: the network that was built, and the settings that it was asked for by.
+        "config": config | {"network": {"name": "unet", "in_channels": 1, "parameters": 1000}},
+        "identity": {"network": config["network"]},
     }
     (study / "study.yaml").write_text(yaml.safe_dump(told))
     page = publish.publish(study, target, ["distribution"])

@@ -112,6 +112,36 @@ def test_how_often_each_is_drawn() -> None:
     np.testing.assert_allclose(shares, 1, atol=0.12)
 
 
+@pytest.mark.parametrize("size", SIZES)
+def test_mirroring_turns_the_axes_that_were_drawn(size: tuple[int, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+    images, labels = batch(size, 3)
+    axes = [(), (0,), tuple(range(1, len(size)))]
+    still = [_Drawn(None, None, np.zeros(len(size)), each, 1.0) for each in axes]
+    monkeypatch.setattr(BatchAugmentation, "_draw", lambda *_: still.pop(0))
+    found, found_labels = BatchAugmentation(size, 3)(images, labels, [0, 1, 2])
+    for place, turned in enumerate(axes):
+        dims = [1 + axis for axis in turned]
+        assert torch.equal(found[place], images[place].flip(dims))
+        assert torch.equal(found_labels[place], labels[place].flip(dims))
+
+
+def test_brightness_multiplies_what_is_above_the_minimum(monkeypatch: pytest.MonkeyPatch) -> None:
+    images, labels = batch((40, 56), 3)
+    drawn = [_Drawn(None, None, np.zeros(2), (), factor) for factor in (1.7, 1.0, 0.6)]
+    monkeypatch.setattr(BatchAugmentation, "_draw", lambda *_: drawn.pop(0))
+    found, found_labels = BatchAugmentation((40, 56), 3)(images, labels, [0, 1, 2])
+    assert torch.equal(found_labels, labels)
+    for place, factor in enumerate((1.7, 1.0, 0.6)):
+        floor = images[place].min()  # of both channels
+        assert floor < -1
+        torch.testing.assert_close(found[place], (images[place] - floor) * factor + floor)
+
+
+def test_without_foreground_all_stays_background() -> None:
+    images, labels = torch.randn(20, 1, 16, 16), torch.zeros(20, 1, 16, 16, dtype=torch.int64)
+    assert not BatchAugmentation((16, 16), 1)(images, labels, list(range(20)))[1].any()
+
+
 def test_a_batch_of_which_nothing_is_drawn_stays() -> None:
     augment = BatchAugmentation((8, 8), 2)
     still = next(

@@ -160,6 +160,31 @@ class PerPixel(nn.Module):
         return (logits - target) ** 2
 
 
+class BadOnce(nn.Module):
+    """Not a number in one call, and a loss in all others."""
+
+    def __init__(self, at: int) -> None:
+        super().__init__()
+        self.at, self.calls = at, 0
+
+    def forward(self, logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        self.calls += 1
+        loss: torch.Tensor = create("bce")(logits, target)
+        # Without a gradient of its own, so that the weights stay good.
+        return loss + float("nan") if self.calls == self.at else loss
+
+
+@pytest.mark.parametrize("at", [1, 2, 3], ids=["first step", "last step", "validation"])
+def test_one_bad_value_ends_the_run_before_anything_is_kept(samples: Samples, tmp_path: Path, at: int) -> None:
+    with pytest.raises(DivergedError, match="nan in epoch 0"):
+        fit(
+            UNet(1, 1, width=4, depth=2), BadOnce(at), samples, train=range(8), validation=range(8, 12),
+            settings=TrainingConfig(epochs=2, batch_size=4), seed=0, folder=tmp_path,
+        )  # fmt: skip
+    assert not list(tmp_path.glob("*.ckpt"))
+    assert not (tmp_path / "history.csv").exists()
+
+
 def test_a_diverging_loss_is_an_error(samples: Samples, tmp_path: Path) -> None:
     with pytest.raises(DivergedError, match="epoch 0"):
         fit(

@@ -9,9 +9,10 @@ import pytest
 import torch
 from trainings import Killed, fit_volumes, history, run, same
 
+from unifocal.config.schema import TrainingConfig
 from unifocal.training import Patches, Samples
 from unifocal.training.batches import batch_on
-from unifocal.training.resident import keep_on, room_on
+from unifocal.training.resident import _room_on, kept_on
 
 CPU = torch.device("cpu")
 
@@ -60,13 +61,14 @@ def test_what_fits_is_read_once(room: int) -> None:
     fetch = Counting(4)
     for samples_of in (Patches(fetch, (4, 4, 4), 1, 2), Samples(fetch, (1, 6, 7, 8), 2)):
         fetch.asked = [0] * 4
-        kept = keep_on(CPU, samples_of, room)
-        for _ in range(3):
-            for case in range(4):
-                found, wanted = kept.draw(case, 5), samples_of.draw(case, 5)
-                assert torch.equal(found[0], wanted[0])
-                assert torch.equal(found[1], wanted[1])
-                assert torch.equal(kept[case][0], samples_of[case][0])
+        with kept_on(CPU, samples_of, lambda kept, size: kept + size <= room) as kept:
+            for _ in range(3):
+                for case in range(4):
+                    found, wanted = kept.draw(case, 5), samples_of.draw(case, 5)
+                    assert torch.equal(found[0], wanted[0])
+                    assert torch.equal(found[1], wanted[1])
+                    assert torch.equal(kept[case][0], samples_of[case][0])
+        assert not kept.fetch.cases, "nothing is kept after the training"  # type: ignore[attr-defined]
         ours = [asked - 6 for asked in fetch.asked]
         fit_in = min(4, room // (5 * 6 * 7 * 8))
         assert sum(each == 1 for each in ours) == fit_in
@@ -75,29 +77,64 @@ def test_what_fits_is_read_once(room: int) -> None:
 
 def test_batches_are_copies() -> None:
     fetch = Counting(2)
-    kept = keep_on(CPU, Samples(fetch, (1, 6, 7, 8), 2), 1 << 40)
-    images, classes = batch_on(CPU, [kept[0], kept[1]])
-    images.zero_()
-    classes.zero_()
-    assert torch.equal(kept[0][0], torch.from_numpy(fetch.images[0].copy()))
-    assert kept[1][1].any()
+    with kept_on(CPU, Samples(fetch, (1, 6, 7, 8), 2)) as kept:
+        images, classes = batch_on(CPU, [kept[0], kept[1]])
+        images.zero_()
+        classes.zero_()
+        assert torch.equal(kept[0][0], torch.from_numpy(fetch.images[0].copy()))
+        assert kept[1][1].any()
 
 
-def test_there_is_room() -> None:
-    assert room_on(CPU) > 0
+def test_room_is_a_part_of_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert _room_on(CPU)(0, 1000)
+    assert not _room_on(CPU)(1 << 50, 1000)
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _device: (30, 100))
+    gpu = _room_on(torch.device("cuda"))
+    assert gpu(1 << 50, 5)
+    assert not gpu(0, 6), "a quarter stays free"
 
 
-def test_compiled_once_and_trained(samples: Samples, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked = []
+@pytest.fixture
+def compilations(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    """How each graph was asked for; it runs as it is, as the compiler proper takes a minute."""
+    asked: list[dict[str, Any]] = []
     plain = torch.compile
 
-    def traced(call: Callable[[torch.Tensor], Any], **how: Any) -> Any:
-        asked.append(how)
-        return plain(call, backend="eager", dynamic=False)  # the compiler proper takes a minute
+    def traced(call: Callable[[torch.Tensor], Any], *, dynamic: bool, **how: Any) -> Any:
+        def backend(graph: torch.fx.GraphModule, _inputs: Any) -> Any:
+            asked.append(how)
+            return graph.forward
+
+        return plain(call, backend=backend, dynamic=dynamic)
 
     monkeypatch.setattr(torch, "compile", traced)
-    compiled = run(samples, tmp_path / "compiled", epochs=2, augmentation="none", compile=True)
-    assert asked == [{"mode": "default", "dynamic": False}]
-    again = run(samples, tmp_path / "again", epochs=2, augmentation="none", compile=True)
-    assert same(compiled, again)
+    return asked
+
+
+def test_compiled_it_trains_repeats_and_goes_on(
+    samples: Samples, tmp_path: Path, compilations: list[dict[str, Any]]
+) -> None:
+    options = {"epochs": 2, "augmentation": "none", "compile": True, "batch_size": 3}
+    compiled = run(samples, tmp_path / "compiled", **options)  # type: ignore[arg-type]
+    # Batches of 3 and 2 to train, of 3 and 1 to validate.
+    assert compilations == [{"mode": "default"}] * 4
+    with pytest.raises(Killed):
+        run(samples, tmp_path / "killed", kill_after=0, **options)  # type: ignore[arg-type]
+    assert same(compiled, run(samples, tmp_path / "killed", **options))  # type: ignore[arg-type]
     assert set(compiled.weights) == set(run(samples, tmp_path / "plain", epochs=1).weights)
+
+
+def test_volumes_of_all_sizes_are_compiled_for_once(
+    volumes: Patches, tmp_path: Path, compilations: list[dict[str, Any]]
+) -> None:
+    for name in ("one", "other"):
+        del compilations[:]
+        fit_volumes(volumes, tmp_path / name, lambda _record: None, compile=True, epochs=1)
+        # A batch of patches, and a tile: two volumes differ in size, and no run is in another's way.
+        assert len(compilations) == 2
+
+
+def test_trainings_from_before_these_settings_are_the_same() -> None:
+    plain = TrainingConfig().deciding()
+    assert not {"on_device", "compile", "workers"} & set(plain)
+    assert TrainingConfig(on_device=True, workers=3).deciding() == plain | {"on_device": True}

@@ -59,7 +59,8 @@ class BatchAugmentation:
         Args:
             images: (N, channels, *size) float32.
             labels: (N, 1, *size) class indices, on the same device.
-            seeds: Of each sample; the same seed gives the same sample, whichever others are in the batch.
+            seeds: Of each sample; the same seed gives the same sample, to rounding whichever others are in the
+                batch.
         """
         drawn = [self._draw(np.random.default_rng(seed)) for seed in seeds]
         images, labels = images.clone(), labels.clone()
@@ -117,6 +118,8 @@ class BatchAugmentation:
 
     def _read_labels(self, labels: Tensor, grid: Tensor) -> Tensor:
         """The class with the largest share of what lies around each place; beyond the image lies background."""
+        if self.classes == 1:
+            return torch.zeros_like(labels)
         shares = torch.cat([labels == label for label in range(1, self.classes)], 1).float()
         read = grid_sample(shares, grid, padding_mode="zeros", align_corners=False)
         # `argmax` over channels takes ten times as long on a processor.

@@ -149,6 +149,11 @@ class TrainingConfig(Section):
     on_device: bool = False
     compile: bool = False
 
+    def deciding(self) -> dict[str, Any]:
+        """What decides a training's numbers; what came later only where it is on, so that earlier studies go on."""
+        plain = self.model_dump(mode="json", exclude={"workers"})
+        return {name: value for name, value in plain.items() if value or name not in {"on_device", "compile"}}
+
 
 class InferenceConfig(Section):
     """How images are segmented; for windows over volumes see `unifocal.inference.windows.Windows`."""

@@ -102,10 +102,10 @@ def identity_of(config: StudyConfig, checked: CheckedData, folds: Sequence[Fold]
 
     Of tuning and a race only where they are asked for, so that studies from before them can be continued.
     """
-    asked = config.model_dump(mode="json", include={"preprocessing", "network", "training", "losses", "seeds"})
+    asked = config.model_dump(mode="json", include={"preprocessing", "network", "losses", "seeds"})
+    asked["training"] = config.training.deciding()
     # How much memory the windows may take changes nothing that they find.
     asked["inference"] = config.inference.model_dump(mode="json", exclude={"memory"})
-    del asked["training"]["workers"]  # likewise who reads and augments
     asked["losses"] = ", ".join(loss.label for loss in config.losses)
     asked["labels"] = list(checked.labels)
     if config.tuning is not None:

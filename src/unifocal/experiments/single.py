@@ -71,6 +71,7 @@ def train(config: TrainConfig, *, command: str, reporter: Reporter) -> TrainOutc
     random = np.random.default_rng(derive_seed(config.seed, "validation"))
     kept, apart = split_off(people_in(checked), share=config.validation_share, random=random)
     identity = config.model_dump(mode="json", exclude={"data", "out", "cache", "compute"}) | {
+        "training": config.training.deciding(),
         "loss": config.loss.label,
         "data_hash": checked.content_hash,
         "mask_coding": asdict(checked.coding),

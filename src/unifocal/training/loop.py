@@ -3,20 +3,21 @@
 import logging
 import signal
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import torch
 from lightning.fabric.plugins import TorchCheckpointIO
 from lightning.pytorch import Trainer
-from torch import Tensor, nn
+from torch import Tensor
 
 from unifocal.config.schema import TrainingConfig
 from unifocal.training.batches import training_batches, validation_batches
 from unifocal.training.bfloat16 import thin_volumes_in_float32
 from unifocal.training.callbacks import Keeper, StepSeed
 from unifocal.training.module import SegmentationModule
-from unifocal.training.resident import keep_on
+from unifocal.training.resident import kept_on
 from unifocal.training.samples import Cases, ShuffledCases
 from unifocal.training.settings import choose_precision
 from unifocal.training.stage_clock import StageClock
@@ -69,15 +70,16 @@ def train(
             plugins=[_StraightToDisk()],
         )
         device = trainer.strategy.root_device
-        if settings.on_device:
-            samples = keep_on(device, samples)
-        if settings.compile:
-            module.compiled = _compiled(module.network, device)
-        batches = training_batches(samples, order, settings, seed, device)
-        validated = validation_batches(samples, validation, settings, device)
         handler = signal.getsignal(signal.SIGINT)
         try:
-            with thin_volumes_in_float32(module.network):
+            with ExitStack() as stack:
+                stack.enter_context(thin_volumes_in_float32(module.network))
+                if settings.on_device:
+                    samples = stack.enter_context(kept_on(device, samples))
+                if settings.compile:
+                    stack.enter_context(_compiled(module, device))
+                batches = training_batches(samples, order, settings, seed, device)
+                validated = validation_batches(samples, validation, settings, device)
                 trainer.fit(module, batches, validated, ckpt_path=keeper.state_file if resume else None)
         except SystemExit:
             # Lightning turns an interruption into an exit with code 1 and leaves further ones ignored.
@@ -87,16 +89,22 @@ def train(
             raise KeyboardInterrupt from None
 
 
-def _compiled(network: nn.Module, device: torch.device) -> Callable[[Tensor], Any]:
-    """The network's call, compiled; on a GPU as CUDA graphs, as its kernels take less time than starting them."""
+@contextmanager
+def _compiled(module: SegmentationModule, device: torch.device) -> Iterator[None]:
+    """Meanwhile, the network is called compiled; on a GPU as CUDA graphs, where starting kernels takes longest."""
 
     def call(image: Tensor) -> Any:
-        return network(image)
+        return module.network(image)
 
+    # The compiler remembers a few shapes of input for all runs of a process, and gives up on more.
+    torch.compiler.reset()
     # A function and not a module: the network itself stays as it is, for whoever predicts with it afterwards.
-    mode = "reduce-overhead" if device.type == "cuda" else "default"
-    compiled: Callable[[Tensor], Any] = torch.compile(call, mode=mode, dynamic=False)
-    return compiled
+    module.compiled = torch.compile(call, mode="reduce-overhead" if device.type == "cuda" else "default", dynamic=False)
+    try:
+        yield
+    finally:
+        module.compiled = None
+        torch.compiler.reset()
 
 
 class _StraightToDisk(TorchCheckpointIO):

@@ -48,7 +48,8 @@ class SegmentationModule(LightningModule):
 
     def forward(self, image: Tensor) -> Any:
         """Logits of images; a list of them, fine to coarse, from a deeply supervised network in training mode."""
-        return self.network(image) if self.compiled is None else self.compiled(image)
+        # Tiles are views into images of many sizes, each of which would be compiled for.
+        return self.network(image) if self.compiled is None else self.compiled(_channels_last(image))
 
     def compute_loss(self, logits: Tensor | Sequence[Tensor], classes: Tensor) -> Tensor:
         """The loss in float32, whatever the autocast precision."""
@@ -161,7 +162,7 @@ class WeightedMean:
 
     def add(self, value: Tensor | float, weight: int) -> None:
         """Count `value` `weight` times. A tensor is not read before `pop`: whoever reads it waits for its device."""
-        self.values.append(value.detach().reshape(()) if isinstance(value, Tensor) else value)
+        self.values.append(value.detach().clone().reshape(()) if isinstance(value, Tensor) else value)
         self.weights.append(weight)
 
     def pop(self) -> tuple[float, float | None]:
