@@ -308,6 +308,10 @@ def test_cases_without_scores_are_a_caution(tmp_path: Path) -> None:
     assert any(
         words.startswith("1 of ") and "no scores" in words for words in cautions(replace(study, scores=gone), analysis)
     )
+    # A case that no fold tests has none to have.
+    folds = ["", *["0"] * (len(study.cases) - 1)]
+    untested = replace(study, scores=gone, cases=study.cases.assign(fold=folds))
+    assert not any("no scores at all" in words for words in cautions(untested, analysis))
 
 
 def test_the_axis_ends_where_values_end(tmp_path: Path) -> None:

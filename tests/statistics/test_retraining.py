@@ -106,6 +106,14 @@ def test_a_verdict_needs_more_than_lucky_networks(make_scores: MakeScores) -> No
     assert "cannot be told apart" in lucky.verdict.sentence
 
 
+def test_lucky_networks_are_spoken_of_once(make_scores: MakeScores) -> None:
+    scores = repeated(make_scores, [0.1, -0.01, -0.02])
+    third = scores[scores["loss"] == "b"].assign(loss="c")
+    said = analyse(pd.concat([scores, third]), resamples=200).verdict.explanation
+    assert "The trained networks of a did better than those of b and c, but repeated trainings" in said
+    assert said.count("repeated trainings vary") == 1
+
+
 def test_a_lasting_difference_needs_no_excuse(make_scores: MakeScores) -> None:
     steady = analyse(repeated(make_scores, [0.1, 0.11, 0.1]), resamples=200)
     assert steady.verdict.told_apart == ("b",)

@@ -77,9 +77,12 @@ def _of_scores(study: StudyView, analysis: Analysis) -> Iterator[str]:
     left = {each.loss for each in study.exits}
     if len({frozenset(cases) for loss, cases in scores.groupby("loss")["case"] if loss not in left}) > 1:
         yield f"The {plural(study.noun)} were not scored on the same cases."
-    unscored = len(set(study.cases["case"]) - set(study.scores["case"]))
+    due = study.cases
+    if "fold" in due and due["fold"].fillna("").ne("").any():
+        due = due[due["fold"].fillna("").ne("")]  # the others no fold tests
+    unscored = len(set(due["case"]) - set(study.scores["case"]))
     if unscored:
-        yield f"{unscored} of {count(len(study.cases), 'case')} have no scores at all."
+        yield f"{unscored} of {count(len(due), 'case')} have no scores at all."
     undefined = scores[scores["value"].isna()]
     if len(undefined):
         yield (

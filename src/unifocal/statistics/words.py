@@ -148,19 +148,18 @@ def _method(evidence: Evidence, standing: Standing) -> list[str]:
         )
     against = ", ".join(f"{loss} ({_p(p)})" for loss, p in standing.adjusted.items())
     words.append(f"Adjusted p of {best} against the others: {against}.")
-    words += [
-        f"{best} has the better mean, but {loss} did better on most {population}: neither is called better."
-        for loss in standing.contradicted
-    ]
-    words += [
-        f"{best} has the clearly better mean, although {loss} did better on most {population}."
-        for loss in standing.against_ranks
-    ]
-    words += [
-        f"The trained networks of {best} did better than those of {loss}, but repeated trainings vary too much to "
-        "expect it of new ones."
-        for loss in standing.unrepeatable
-    ]
+    if some := standing.contradicted:
+        neither = "neither is" if len(some) == 1 else "none of these is"
+        words.append(
+            f"{best} has the better mean, but {_join(some)} did better on most {population}: {neither} called better."
+        )
+    if some := standing.against_ranks:
+        words.append(f"{best} has the clearly better mean, although {_join(some)} did better on most {population}.")
+    if some := standing.unrepeatable:
+        words.append(
+            f"The trained networks of {best} did better than those of {_join(some)}, but repeated trainings vary too "
+            "much to expect it of new ones."
+        )
     if np.isfinite(evidence.margin) and not evidence.is_too_small:
         words.append(
             f"Practically as good means that the 90 % interval of the difference lies {_within(evidence).strip('()')}."
