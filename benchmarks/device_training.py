@@ -79,7 +79,7 @@ def parsed(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--write", type=Path)
     given = parser.parse_args(arguments)
     given.shapes = given.shapes or [Shape.parse(text) for text in (QUICK if given.quick else SHAPES)]
-    given.loss = LOSS
+    given.loss, given.on_device = LOSS, False
     return given
 
 

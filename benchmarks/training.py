@@ -21,11 +21,16 @@ import torch
 from keras_environment import TENSORFLOW, keras_python
 from report import circumstances
 from training_data import Shape, write_arrays
-from training_tables import PROGRAMS, Comparison, Found, Who, bare_of, ratios_table, share_table, times_table
+from training_tables import OURS, PROGRAMS, Comparison, Found, Who, bare_of, ratios_table, share_table, times_table
 from training_wire import Contender
 
 HERE = Path(__file__).parent
-SCRIPTS = {"unifocal": "training_ours.py", "monai": "training_monai.py", "keras": "keras_server.py"}
+SCRIPTS = {
+    "unifocal": "training_ours.py",
+    "device": "training_ours.py",
+    "monai": "training_monai.py",
+    "keras": "keras_server.py",
+}
 WORKS = ("step", "epoch", "predict")
 PRECISIONS = ("float32", "bfloat16")
 SHAPES = ("128x128:20:200", "512x800:2:24", "96x96x96:2:8")
@@ -39,7 +44,8 @@ _TOLD = {
     ),
     "epoch": (
         "Seconds from the start of an epoch to the end of its last training step, without validation. Ours is `fit` "
-        "with the standard augmentation, which reads each case from the cache on disk. MONAI's is a loop over a "
+        "with the standard augmentation, which reads each case from the cache on disk; with `training.on_device`, from "
+        "memory, augmented a batch at a time. MONAI's is a loop over a "
         "`DataLoader` of a `CacheDataset` in memory with its own transforms of the same kinds, each with probability "
         "0.15. Keras' is `fit` on arrays in memory, with cross entropy and without augmentation, as source A has it: "
         "it is there for orientation."
@@ -61,6 +67,7 @@ def contenders(work: str, shape: Shape, given: argparse.Namespace) -> list[Who]:
     programs = [
         ("unifocal", "bce", work == "step" and shape.dimensions == 2),
         ("unifocal", "dice_cross_entropy", True),
+        ("device", "dice_cross_entropy", work == "epoch"),
         ("keras", "binary_crossentropy", shape.dimensions == 2),
         ("monai", "DiceCELoss", True),
     ]
@@ -70,8 +77,8 @@ def contenders(work: str, shape: Shape, given: argparse.Namespace) -> list[Who]:
         for precision in given.precisions
         if takes_part and program in given.contenders
     ]
-    bare = [bare_of(who) for who in everyone if work == "epoch" and who.program == "unifocal"]
-    return [*everyone, *bare]
+    bare = [bare_of(who) for who in everyone if work == "epoch" and who.program in OURS]
+    return list(dict.fromkeys([*everyone, *bare]))
 
 
 def comparisons(work: str) -> list[Comparison]:
@@ -130,6 +137,7 @@ def _command(who: Who, shape: Shape, folder: Path, most: int, given: argparse.Na
     told = {"work": who.work, "shape": shape, "data": folder, "loss": who.loss, "precision": who.precision,
             "threads": given.threads, "most": most}  # fmt: skip
     options = [part for name, value in told.items() for part in (f"--{name}", str(value))]
+    options += ["--on-device"] if who.program == "device" else []
     layout = ["--channels-last"] if who.program == "monai" and given.monai_channels_last else []
     return [python, str(HERE / SCRIPTS[who.program]), *options, *layout]
 

@@ -60,6 +60,7 @@ def settings_for(given: argparse.Namespace, shape: Shape, augmentation: str, epo
         augmentation=augmentation,
         precision=given.precision,
         threads=given.threads,
+        on_device=given.on_device,
         patches_per_epoch=1,
         schedule="plateau",
         plateau_patience=NEVER,

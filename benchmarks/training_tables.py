@@ -14,7 +14,8 @@ LOSSES = {
     "dice_cross_entropy": "Dice + cross entropy",
     "DiceCELoss": "Dice + cross entropy",
 }
-PROGRAMS = {"unifocal": "`unifocal`", "monai": "MONAI", "keras": "Keras"}
+PROGRAMS = {"unifocal": "`unifocal`", "device": "`unifocal`, on_device", "monai": "MONAI", "keras": "Keras"}
+OURS = ("unifocal", "device")
 SHARE_AIM = 1.1
 
 
@@ -23,7 +24,7 @@ class Who:
     """One contender.
 
     Attributes:
-        program: `unifocal`, `monai` or `keras`.
+        program: `unifocal`, `device` (the same with `training.on_device`), `monai` or `keras`.
         loss: As the program calls it.
         precision: `float32` or `bfloat16`.
         work: `step`, `epoch` or `predict`.
@@ -147,7 +148,7 @@ def share_table(found: Sequence[Found]) -> str:
     for each in found:
         for who in each.turns:
             bare = bare_of(who)
-            if who.program != "unifocal" or who.work != "epoch" or bare not in each.turns:
+            if who.program not in OURS or who.work != "epoch" or bare not in each.turns:
                 continue
             steps = [sum(turn["seconds"]) / len(turn["seconds"]) * each.shape.steps for turn in each.turns[bare]]
             ratio, told = ratios(each.of_turns(who), steps)
@@ -164,7 +165,7 @@ def share_table(found: Sequence[Found]) -> str:
 
 def bare_of(who: Who) -> Who:
     """The contender that does nothing but the steps of an epoch."""
-    return Who(who.program, who.loss, who.precision, "step")
+    return Who("unifocal", who.loss, who.precision, "step")
 
 
 def is_bare(who: Who, found: Sequence[Found]) -> bool:

@@ -28,6 +28,7 @@ def arguments(description: str | None) -> argparse.Namespace:
     parser.add_argument("--precision", choices=("float32", "bfloat16"), required=True)
     parser.add_argument("--threads", type=int, required=True)
     parser.add_argument("--most", type=int, required=True, help="what all turns together will ask for")
+    parser.add_argument("--on-device", action="store_true", help="our `training.on_device`")
     parser.add_argument("--channels-last", action="store_true", help="of MONAI's tensors")
     return parser.parse_args()
 

@@ -53,8 +53,13 @@ def test_an_epoch_stands_beside_its_steps_and_its_peer(module: Module) -> None:
     found.turns = {
         ours: [{"seconds": [3.6], "whole": [4.0]}] * 3,
         peer: [{"seconds": [7.2]}] * 3,
+        tables.Who("device", "dice_cross_entropy", "bfloat16", "epoch"): [{"seconds": [3.0], "whole": [4.0]}] * 3,
         tables.bare_of(ours): [{"seconds": [0.5, 1.0, 1.5]}] * 3,
     }
+    _, on_device = rows(tables.share_table([found]), "8x8, 2")
+    assert on_device[1] == "`unifocal`, on_device, Dice + cross entropy, bfloat16"
+    assert on_device[5:7] == ["1.00 (1.00-1.00)", "at most 1.1: met"], "beside the same bare steps"
+    found.turns.pop(tables.Who("device", "dice_cross_entropy", "bfloat16", "epoch"))
     ((*_, steps, bare, training, ratio, aim, rest, whole),) = rows(tables.share_table([found]), "8x8, 2")
     assert (steps, bare, training) == ("3", "3 (3-3)", "3.6 (3.6-3.6)"), "five cases are three batches"
     assert (ratio, aim) == ("1.20 (1.20-1.20)", "at most 1.1: missed")
