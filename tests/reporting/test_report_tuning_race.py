@@ -157,6 +157,16 @@ def test_a_fold_without_any_good_trial_is_a_caution(make_study: Callable[..., St
     assert "nan" not in Parsed(study.words_page()).text.lower()
 
 
+def test_a_loss_with_fewer_trials_is_a_caution(make_study: Callable[..., Study]) -> None:
+    study = _small(make_study)
+    trials = write_nested(study.folder, LOSSES, folds=2)
+    assert not any("tuned alike" in text for text in cautions(read_study(study.folder), study.analysis))
+    kept = trials[(trials["loss"] != "dice") | (trials["trial"] == 0)]
+    kept.to_csv(study.folder / "tuning.csv", index=False)
+    (said,) = [text for text in cautions(read_study(study.folder), study.analysis) if "tuned alike" in text]
+    assert f"dice had 1 trial, others {trials['trial'].nunique()}" in said
+
+
 def test_failed_runs_and_those_that_met_trouble_are_told(make_study: Callable[..., Study]) -> None:
     study = _small(make_study)
     reasons = {("focal", 1): f"MemoryError: {OUT_OF_MEMORY}", ("dice", 2): "its process died 3 times"}

@@ -62,6 +62,13 @@ def _of_race(study: StudyView) -> Iterator[str]:
 def _of_tuning(study: StudyView) -> Iterator[str]:
     if study.tuning.empty:
         return
+    trials = study.tuning.groupby(["loss", "fold"])["trial"].nunique().groupby("loss").max()
+    fewer = [f"{loss} had {count(int(number), 'trial')}" for loss, number in trials.items() if number < trials.max()]
+    if fewer:
+        yield (
+            f"Not all losses could be tuned alike: {enumeration(fewer)}, others {trials.max()}, as there is no more to "
+            "search of its own. With tuning.over=loss,learning_rate every loss has as many."
+        )
     chosen = study.tuning[study.tuning["chosen"] & (study.tuning["status"] != "done")]
     where = [f"{row['loss']} in fold {row['fold']}" for row in chosen.to_dict("records")]
     if where:
