@@ -136,7 +136,7 @@ def rows_of(shape: Shape, given: argparse.Namespace, clock: EpochClock) -> list[
                     spread(floor),
                     spread(taken),
                     f"{share:.0%}",
-                    f"{1e3 * step:.3g}",
+                    spread([step], 1e3),
                 ]
             )
             print(f"{shape}: {name}", file=sys.stderr, flush=True)
