@@ -12,6 +12,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import yaml
 
 FILES = ("summary.csv", "comparison.csv", "pooled.csv", "race.csv", "tuning.csv")
@@ -62,6 +63,8 @@ def facts(study: Path, told: dict[str, Any], scores: bytes, folder: str) -> str:
     times = [
         yaml.safe_load(path.read_text(encoding="utf-8"))["wall_seconds"] for path in study.glob("runs/*/*/record.json")
     ]
+    trials = pd.read_csv(study / "tuning.csv")["seconds"].sum() if (study / "tuning.csv").is_file() else 0
+    tuned = f", and {trials / 60:.0f} of trials" if trials else ""
     linked = {name: f"[{name}]({folder}/{name})" for name in ("scores.csv.gz", *FILES[:3], "config.yaml")}
     people = f"{data['cases']} images of {data['patients']} patients"
     python = f"torch {told['versions']['torch']}, Python {told['versions']['python']}"
@@ -71,7 +74,7 @@ def facts(study: Path, told: dict[str, Any], scores: bytes, folder: str) -> str:
         "Hash of the files": f"`{data['hash']}`",
         "Hash of the split": f"`{split['hash']}`",
         "Versions": f"unifocal {told['unifocal']}, {python}",
-        "Machine": f"{where}; {len(times)} runs, {sum(times) / 60:.0f} minutes of run time in all",
+        "Machine": f"{where}; {len(times)} runs, {sum(times) / 60:.0f} minutes of run time in all{tuned}",
         "`scores.csv`": f"SHA-256 `{hashlib.sha256(scores).hexdigest()}`; compressed: {linked['scores.csv.gz']}",
         "All metrics, all pairs": ", ".join(linked[name] for name in FILES[:3]),
         "Settings": linked["config.yaml"],

@@ -32,12 +32,13 @@ def training_batches(
     augments, size = settings.augmentation == "standard", samples.shape[1:]
     if settings.on_device:
         together = BatchAugmentation(size, samples.classes) if augments else None
-        return _loader(TrainingBatches(samples, together, seed, device), settings.batch_size, order, collate_fn=_as_is)
+        batches: Dataset[Any] = TrainingBatches(samples, together, seed, device)
+        return DataLoader(batches, settings.batch_size, sampler=order, collate_fn=_as_is)
     workers = choose_workers(settings.workers)
-    return _loader(
+    return DataLoader(
         TrainingSamples(samples, standard(size) if augments else None, seed),
         settings.batch_size,
-        order,
+        sampler=order,
         num_workers=workers,
         persistent_workers=workers > 0,
         pin_memory=torch.cuda.is_available(),
@@ -48,7 +49,7 @@ def validation_batches(samples: Cases, cases: Sequence[int], settings: TrainingC
     """The validation cases, in their order and as they are; those that patches are cut from one by one."""
     size = 1 if isinstance(samples, Patches) else settings.batch_size
     together = partial(batch_on, device) if settings.on_device else None
-    return _loader(ValidationSamples(samples, cases), size, collate_fn=together)
+    return DataLoader(ValidationSamples(samples, cases), size, collate_fn=together)
 
 
 class TrainingBatches(Dataset[tuple[Tensor, Tensor]]):
@@ -80,10 +81,6 @@ def batch_on(device: torch.device, samples: Sequence[tuple[Tensor, Tensor]]) -> 
     """A batch on a device, of samples that are there or elsewhere."""
     images, classes = zip(*samples, strict=True)
     return torch.stack([each.to(device) for each in images]), torch.stack([each.to(device) for each in classes])
-
-
-def _loader(dataset: Dataset[Any], size: int, order: ShuffledCases | None = None, **others: Any) -> Loader:
-    return DataLoader(dataset, batch_size=size, sampler=order, **others)
 
 
 def _as_is(batch: Any) -> Any:

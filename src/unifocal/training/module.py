@@ -162,14 +162,12 @@ class WeightedMean:
 
     def add(self, value: Tensor | float, weight: int) -> None:
         """Count `value` `weight` times. A tensor is not read before `pop`: whoever reads it waits for its device."""
-        self.values.append(value.detach().clone().reshape(()) if isinstance(value, Tensor) else value)
+        self.values.append(value.detach().clone() if isinstance(value, Tensor) else value)
         self.weights.append(weight)
 
     def pop(self) -> tuple[float, float | None]:
         """The mean so far, and the first value that is not finite, if any; starts anew."""
-        tensors = [value for value in self.values if isinstance(value, Tensor)]
-        read = iter(torch.stack(tensors).tolist() if tensors else ())
-        values = [next(read) if isinstance(value, Tensor) else value for value in self.values]
+        values = [float(value) for value in self.values]
         total = sum(value * weight for value, weight in zip(values, self.weights, strict=True))
         mean = total / sum(self.weights) if values else math.nan
         self.values, self.weights = [], []
