@@ -2,8 +2,9 @@
 
 python benchmarks/evaluation_faults.py ../shared/data/brain_t1ce --write docs/results/evaluation_faults.md
 
-Three studies that differ in one thing each: folds over patients, folds over images, folds over images with the
-weights of one fold going on into the next. Each has a process of its own; with --folder they can be continued.
+Folds over patients, folds over images, folds over images with the weights of one fold going on into the next, and the
+first two once more with as many epochs in every fold as the weights that were carried over have seen in the end. Each
+has a process of its own; with --folder they can be continued.
 """
 
 import argparse
@@ -33,7 +34,11 @@ WAYS = {
     "patients": "folds over patients",
     "images": "folds over images",
     "carried": "folds over images, weights carried over",
+    "longer": "folds over patients, {total} epochs",
+    "longer_images": "folds over images, {total} epochs",
 }
+# What is compared with what: the faults at as many epochs per fold, and carrying over at as many epochs in the end.
+PAIRS = (("images", "patients"), ("carried", "patients"), ("longer_images", "longer"), ("carried", "longer"))
 LOSSES = ("bce", "focal")
 RESAMPLES = 10_000
 _COUNTS = ["true_positives", "false_positives", "false_negatives"]
@@ -43,11 +48,12 @@ _PAGE = """# What the faults of source A's evaluation are worth
 
 Source A drew its folds over images, so that slices of one patient stand on both sides; created its network once, so
 that weights went from fold to fold into images that they had seen; gave pooled figures; and took the Hausdorff distance
-over the coordinates of all test images at once. The same trainings were done in three ways: {ways}.
+over the coordinates of all test images at once. The same trainings were done in five ways: {ways}.
 
 Otherwise as source A: skulls stripped its way, its network at {size}x{size}, Adam 0.001, batches of {batch},
-{epochs} epochs, no augmentation, {folds} folds; but of each fold's epochs the one with the lowest validation loss is
-kept, as everywhere here. {images} images of {patients} patients, one seed, default parameters of the losses.
+{epochs} epochs (the last two ways: {total}), no augmentation, {folds} folds; but of each fold's epochs the one with the
+lowest validation loss is kept, and carried over, as everywhere here. {images} images of {patients} patients, one seed,
+default parameters of the losses.
 
 """
 
@@ -75,12 +81,13 @@ def carried_over() -> Iterator[None]:
 
 def study(given: argparse.Namespace, way: str) -> None:
     """Train and score in one way."""
-    training = {"epochs": given.epochs, "batch_size": given.batch, "augmentation": "none", "threads": 1}
+    epochs = given.epochs * (given.folds if way.startswith("longer") else 1)
+    training = {"epochs": epochs, "batch_size": given.batch, "augmentation": "none", "threads": 1}
     config = StudyConfig.model_validate(
         {
             "data": {"folder": given.data},
             "losses": ",".join(LOSSES),
-            "split": {"folds": given.folds, "by": "patient" if way == "patients" else "image"},
+            "split": {"folds": given.folds, "by": "patient" if way in {"patients", "longer"} else "image"},
             "preprocessing": {"size": given.size, "intensity": "unit", "skull_strip": "source_a"},
             "training": training,
             "out": given.folder / way,
@@ -122,50 +129,56 @@ def wide(scores: pd.DataFrame) -> pd.DataFrame:
     return scores.pivot(index=["loss", "fold", "case", "patient"], columns="metric", values="value").reset_index()
 
 
+def named(given: argparse.Namespace) -> dict[str, str]:
+    """The ways as a page calls them."""
+    return {way: name.format(total=given.epochs * given.folds) for way, name in WAYS.items()}
+
+
 def by_fold(given: argparse.Namespace, scores: dict[str, pd.DataFrame]) -> str:
     """Pooled Dice of each fold, as source A counted."""
     rows = []
-    for way, name in WAYS.items():
+    for way, name in named(given).items():
         for loss, own in wide(scores[way]).groupby("loss"):
             folds = [f"{pooled_dice(part):.3f}" for _, part in own.groupby("fold")]
             rows.append([f"{name}, `{loss}`", *folds, f"{pooled_dice(own):.3f}"])
     return table(["pooled Dice", *(f"fold {fold + 1}" for fold in range(given.folds)), "all"], rows)
 
 
-def inflation(scores: dict[str, pd.DataFrame]) -> str:
-    """Differences to the sound way, with intervals over patients."""
+def differences(given: argparse.Namespace, scores: dict[str, pd.DataFrame]) -> tuple[str, str]:
+    """The means of all ways, and differences between two, with intervals over patients."""
     patients = sorted(scores["patients"]["patient"].unique())
     rng = np.random.default_rng(0)
     weights = rng.multinomial(len(patients), np.full(len(patients), 1 / len(patients)), RESAMPLES).astype(np.float64)
-    rows = []
+    means, rows = [], []
+    names = named(given)
     for loss in LOSSES:
         own = {way: each[each["loss"] == loss] for way, each in scores.items()}
         together = pd.concat([each.assign(loss=way, fold=0) for way, each in own.items()])
         analysis = analyse(together, noun="method")
-        means = analysis.summary.query("metric == 'dice'").set_index("loss")
-        pairs = analysis.comparison.query("metric == 'dice' and (loss_a == 'patients' or loss_b == 'patients')")
+        summary = analysis.summary.query("metric == 'dice'").set_index("loss")
+        comparison = analysis.comparison.query("metric == 'dice'")
+        pooled = {way: pooled_dice(wide(each)) for way, each in own.items()}
         draws = {way: pooled_draws(wide(each), weights) for way, each in own.items()}
-        for way, name in WAYS.items():
-            mean = means.loc[way]
-            cells = [f"`{loss}`, {name}", f"{mean['mean']:.3f} ({mean['lower']:.3f} to {mean['upper']:.3f})"]
-            pooled = pooled_dice(wide(own[way]))
-            if way == "patients":
-                rows.append([*cells, "", f"{pooled:.3f}", ""])
-                continue
-            pair = pairs[(pairs["loss_a"] == way) | (pairs["loss_b"] == way)].iloc[0]
+        for way, name in names.items():
+            mean = summary.loc[way]
+            told = f"{mean['mean']:.3f} ({mean['lower']:.3f} to {mean['upper']:.3f})"
+            means.append([f"`{loss}`, {name}", told, f"{pooled[way]:.3f}"])
+        for way, base in PAIRS:
+            pair = comparison[comparison["loss_a"].isin([way, base]) & comparison["loss_b"].isin([way, base])].iloc[0]
             sign = 1 if pair["loss_a"] == way else -1
             low, high = sorted((sign * pair["lower"], sign * pair["upper"]))
+            cells = [f"`{loss}`, {names[way]} minus {names[base]}"]
             cells.append(f"{sign * pair['difference']:+.3f} ({low:+.3f} to {high:+.3f})")
-            low, high = np.quantile(draws[way] - draws["patients"], [0.025, 0.975])
-            more = pooled - pooled_dice(wide(own["patients"]))
-            rows.append([*cells, f"{pooled:.3f}", f"{more:+.3f} ({low:+.3f} to {high:+.3f})"])
-    return table(["", "mean Dice of patients", "inflation", "pooled Dice", "inflation"], rows)
+            low, high = np.quantile(draws[way] - draws[base], [0.025, 0.975])
+            rows.append([*cells, f"{pooled[way] - pooled[base]:+.3f} ({low:+.3f} to {high:+.3f})"])
+    head = ["mean Dice of patients", "pooled Dice"]
+    return table(["", *head], means), table(["difference", *head], rows)
 
 
 def distances(given: argparse.Namespace, scores: dict[str, pd.DataFrame]) -> str:
     """Hausdorff distances of images, and of pooled coordinates."""
     rows = []
-    for way, name in WAYS.items():
+    for way, name in named(given).items():
         for loss in LOSSES:
             own = wide(scores[way]).query("loss == @loss")
             folds = []
@@ -186,21 +199,32 @@ def _truth(data: Path, case: str) -> NDArray[np.bool_]:
     return np.asarray(Image.open(path).convert("L")) > 0
 
 
-def page(given: argparse.Namespace, command: str) -> str:
+def cases(scores: dict[str, pd.DataFrame]) -> pd.DataFrame:
+    """What the figures were counted from: a row per way, loss and case."""
+    kept = ["loss", "fold", "case", "patient", "dice", *sorted([*_COUNTS, "hausdorff"])]
+    return pd.concat([wide(each)[kept].assign(way=way) for way, each in scores.items()])[["way", *kept]]
+
+
+def page(given: argparse.Namespace, scores: dict[str, pd.DataFrame], command: str) -> str:
     """What was found."""
-    scores = {way: pd.read_csv(given.folder / way / "scores.csv", dtype={"case": str, "patient": str}) for way in WAYS}
     sound = scores["patients"]
-    told = {"images": sound["case"].nunique(), "patients": sound["patient"].nunique(), "ways": "; ".join(WAYS.values())}
+    told = {
+        "images": sound["case"].nunique(),
+        "patients": sound["patient"].nunique(),
+        "ways": "; ".join(named(given).values()),
+        "total": given.epochs * given.folds,
+    }
     text = _PAGE.format(size=given.size, batch=given.batch, epochs=given.epochs, folds=given.folds, **told)
     parts = [text + circumstances(command, packages=("unifocal", "torch")), by_fold(given, scores)]
+    means, differing = differences(given, scores)
     intervals = (
-        "Inflation: the difference to folds over patients, with 95 % intervals over patients (of the pooled figures: "
-        f"{RESAMPLES:,} bootstrap resamples of patients). One training each: another seed is not in the intervals."
+        f"With 95 % intervals over patients (of pooled figures: {RESAMPLES:,} bootstrap resamples of patients). "
+        "One training each: another seed is not in the intervals."
     )
     missed = (
         "An image in which nothing was found counts with its diagonal in the mean of images; pooled, nobody sees it."
     )
-    return "\n".join([*parts, f"{intervals}\n", inflation(scores), distances(given, scores), missed + "\n"])
+    return "\n".join([*parts, f"{intervals}\n", means, differing, distances(given, scores), missed + "\n"])
 
 
 def main() -> None:
@@ -217,10 +241,14 @@ def main() -> None:
         return
     with side_by_side(__file__, parser, given, WAYS, ("epochs", "size", "batch", "folds")) as (folder, command):
         given.folder = folder
-        text = page(given, command)
+        scores = {way: pd.read_csv(folder / way / "scores.csv", dtype={"case": str, "patient": str}) for way in WAYS}
+        text = page(given, scores, command)
     print(text)
     if given.write:
         given.write.write_text(text, encoding="utf-8")
+        table_of_cases = given.write.with_suffix("") / "cases.csv"
+        table_of_cases.parent.mkdir(exist_ok=True)
+        cases(scores).to_csv(table_of_cases, index=False, float_format="%.6g")
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+import yaml
 
 from unifocal.data.phantom import write_phantom
 from unifocal.experiments import run
@@ -44,8 +45,40 @@ def test_pooled_coordinates_hide_what_was_found_in_the_wrong_image(faults: Any) 
     assert faults.pooled_hausdorff([here, np.zeros((9, 6), bool)], [nowhere, there]) == 3, "images of several sizes"
 
 
-@pytest.mark.parametrize("way", ["carried", "images"])
-def test_weights_go_into_the_next_fold(faults: Any, way: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_differences_between_ways(faults: Any) -> None:
+    def scored(dice: float, counts: tuple[float, float, float]) -> pd.DataFrame:
+        values = dict(zip(faults._COUNTS, counts, strict=True)) | {"dice": dice, "hausdorff": 1.0}
+        rows = [
+            (loss, 0, 0, "0", case, case[0], metric, value + (metric == "dice") * 0.01 * case.startswith("b"), "1")
+            for loss in faults.LOSSES
+            for case in ("a1", "a2", "b1", "c1", "d1", "e1")
+            for metric, value in values.items()
+        ]
+        return pd.DataFrame(
+            rows, columns=["loss", "fold", "seed", "label", "case", "patient", "metric", "value", "unit"]
+        )
+
+    found = {"patients": 0.1, "images": 0.2, "carried": 0.5, "longer": 0.6, "longer_images": 0.7}
+    scores = {way: scored(dice, (dice * 10, 10 - dice * 10, 10 - dice * 10)) for way, dice in found.items()}
+    given = argparse.Namespace(epochs=15, folds=5)
+    means, differing = faults.differences(given, scores)
+    assert "| `focal`, folds over images, weights carried over | 0.502 (" in means
+    assert "| `bce`, folds over patients, 75 epochs | 0.602 (" in means
+    assert means.count("| 0.500 |") == 2, "pooled: 5 of 10 pixels right"
+    row = "| `bce`, folds over images, weights carried over minus folds over patients, 75 epochs | -0.100 "
+    assert row + "(-0.100 to -0.100) | -0.100 (-0.100 to -0.100) |" in differing
+    assert "| `focal`, folds over images, 75 epochs minus folds over patients, 75 epochs | +0.100 " in differing
+    assert "| `focal`, folds over images minus folds over patients | +0.100 " in differing
+    table = faults.cases(scores)
+    assert len(table) == 5 * 2 * 6
+    assert list(table["way"].unique()) == list(faults.WAYS)
+
+
+@pytest.mark.parametrize(("way", "epochs", "by"), [("carried", 1, "image"), ("images", 1, "image"),
+                                                  ("longer", 2, "patient"), ("longer_images", 2, "image")])  # fmt: skip
+def test_weights_go_into_the_next_fold(
+    faults: Any, way: str, epochs: int, by: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     write_phantom(tmp_path / "data", patients=4, seed=0, size=32)
     begun, ended = [], []
     fit = run.fit
@@ -61,5 +94,7 @@ def test_weights_go_into_the_next_fold(faults: Any, way: str, tmp_path: Path, mo
     given = argparse.Namespace(data=tmp_path / "data", folder=tmp_path, epochs=1, size=32, batch=4, folds=2)
     faults.study(given, way)
     assert len(begun) == 2
+    study = yaml.safe_load((tmp_path / way / "study.yaml").read_text(encoding="utf-8"))
+    assert (study["config"]["training"]["epochs"], study["config"]["split"]["by"]) == (epochs, by)
     are_same = [torch.equal(weight, ended[0][name]) for name, weight in begun[1].items()]
     assert all(are_same) if way == "carried" else not all(are_same)
