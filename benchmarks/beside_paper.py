@@ -1,9 +1,9 @@
 """A study beside the table of a paper: cell by cell, and whether both rank the losses alike.
 
-python benchmarks/beside_paper.py studies/drive docs/results/source_b/paper_drive.csv
+python benchmarks/beside_paper.py docs/results/source_b_drive --paper docs/results/source_b/paper_drive.csv
 
-The paper's table has a row per loss and metric (`name, loss, metric, mean, half_width`), losses as `--losses` takes
-them. Prints Markdown.
+Takes folders of studies, or of published ones. The paper's table has a row per loss and metric (`name, loss, metric,
+mean, half_width`), losses as `--losses` takes them; `--instead "A" "B"` reads the paper's loss A as B. Prints Markdown.
 """
 
 import argparse
@@ -26,28 +26,57 @@ def label_of(loss: str) -> str:
     return StudyConfig.model_validate({"losses": loss}).losses[0].label
 
 
-def of_patients(scores: pd.DataFrame, metric: str) -> pd.DataFrame:
-    """Each patient's mean over cases and seeds: a row per patient, a column per loss."""
-    own = scores[scores["metric"] == metric]
-    return own.groupby(["patient", "loss"])["value"].mean().unstack()
+def read(folder: Path) -> pd.DataFrame:
+    """The scores of a study, or of a published one."""
+    path = next(path for path in (folder / "scores.csv", folder / "scores.csv.gz") if path.is_file())
+    return pd.read_csv(path, dtype={"case": str, "patient": str})
 
 
-def agreement(values: NDArray[np.float64], paper: NDArray[np.float64]) -> tuple[float, float, float]:
-    """Kendall's tau between a paper's means and those of patients (patients, losses), and its 95 % interval.
+def values_of(scores: pd.DataFrame, metric: str, labels: list[str]) -> NDArray[np.float64]:
+    """Values (patients, seeds, losses): each patient's mean over cases; patients that lack one are left out."""
+    own = scores[(scores["metric"] == metric) & scores["loss"].isin(labels)]
+    means = own.groupby(["patient", "seed", "loss"])["value"].mean().unstack("loss")[labels]
+    whole = means.dropna().groupby("patient").filter(lambda rows: len(rows) == own["seed"].nunique())
+    return whole.to_numpy().reshape(-1, own["seed"].nunique(), len(labels))
 
-    The interval is that of patients drawn with replacement; the paper's means stay as they are.
+
+def agreement(values: NDArray[np.float64], paper: NDArray[np.float64], *, seeds: bool) -> tuple[float, float, float]:
+    """Kendall's tau between a paper's means and those of a study, and its 95 % interval.
+
+    Args:
+        values: (patients, seeds, losses).
+        paper: The means of the same losses; they stay as they are.
+        seeds: Whether trainings are drawn with replacement as patients are, those of each loss by themselves.
     """
     rng = np.random.default_rng(0)
-    drawn = [values[rng.integers(0, len(values), len(values))].mean(axis=0) for _ in range(RESAMPLES)]
-    low, high = np.quantile([stats.kendalltau(means, paper).statistic for means in drawn], [0.025, 0.975])
-    return float(stats.kendalltau(values.mean(axis=0), paper).statistic), float(low), float(high)
+    patients, trainings, losses = values.shape
+    taus = []
+    for _ in range(RESAMPLES):
+        drawn = values[rng.integers(0, patients, patients)].mean(axis=0)
+        if seeds:
+            drawn = np.take_along_axis(drawn, rng.integers(0, trainings, (trainings, losses)), axis=0)
+        taus.append(stats.kendalltau(drawn.mean(axis=0), paper).statistic)
+    low, high = np.quantile(taus, [0.025, 0.975])
+    return float(stats.kendalltau(values.mean(axis=(0, 1)), paper).statistic), float(low), float(high)
 
 
-def page(study: Path, paper: pd.DataFrame) -> str:
+def ranking(values: NDArray[np.float64], paper: NDArray[np.float64], title: str) -> str:
+    """Whether both rank alike, in a sentence."""
+    tau, low, high = agreement(values, paper, seeds=False)
+    text = (
+        f"Ranking of {len(paper)} losses by {title}: Kendall's tau {tau:+.2f}, 95 % interval {low:+.2f} to {high:+.2f}"
+    )
+    if values.shape[1] > 1:
+        _, low, high = agreement(values, paper, seeds=True)
+        text += f" over patients, {low:+.2f} to {high:+.2f} over patients and trainings"
+    return text + ".\n"
+
+
+def page(folders: list[Path], paper: pd.DataFrame, instead: dict[str, str]) -> str:
     """The tables of all metrics that the paper gives."""
-    scores = pd.read_csv(study / "scores.csv", dtype={"case": str, "patient": str})
-    summary = pd.read_csv(study / "summary.csv").set_index(["loss", "metric"])
-    labels = {loss: label_of(loss) for loss in paper["loss"].unique()}
+    scores = pd.concat([read(folder) for folder in folders])
+    summary = pd.concat([pd.read_csv(folder / "summary.csv") for folder in folders]).set_index(["loss", "metric"])
+    labels = {loss: label_of(instead.get(loss, loss)) for loss in paper["loss"].unique()}
     parts = []
     for metric, rows in paper.groupby("metric", sort=False):
         cells = []
@@ -55,24 +84,25 @@ def page(study: Path, paper: pd.DataFrame) -> str:
             ours = summary.loc[labels[str(row.loss)], metric]
             interval = f"{ours['mean']:.3f} ({ours['lower']:.3f} to {ours['upper']:.3f})"
             told = f"{row.mean:.3f} ± {row.half_width:.3f}"
-            cells.append([f"`{row.loss}`", told, interval, f"{ours['mean'] - row.mean:+.3f}"])
-        values = of_patients(scores, str(metric))[[labels[str(loss)] for loss in rows["loss"]]].dropna().to_numpy()
-        tau, low, high = agreement(values, rows["mean"].to_numpy())
+            name = f"`{row.loss}`" + (f", here `{instead[str(row.loss)]}`" if row.loss in instead else "")
+            cells.append([name, told, interval, f"{ours['mean'] - row.mean:+.3f}"])
         title = METRICS[str(metric)].title
         parts.append(table([title, "paper", "here", "difference"], cells))
-        parts.append(
-            f"Ranking of {len(rows)} losses by {title}: Kendall's tau {tau:+.2f} ({low:+.2f} to {high:+.2f}).\n"
-        )
+        values = values_of(scores, str(metric), [labels[str(loss)] for loss in rows["loss"]])
+        parts.append(ranking(values, rows["mean"].to_numpy(), title))
     return "\n".join(parts)
 
 
 def main() -> None:
     """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("study", type=Path)
-    parser.add_argument("paper", type=Path)
+    parser.add_argument("folders", type=Path, nargs="+")
+    parser.add_argument("--paper", type=Path, required=True)
+    parser.add_argument("--instead", nargs=2, action="append", default=[], metavar=("A", "B"))
+    parser.add_argument("--without", nargs="*", default=[], metavar="LOSS", help="leave these out of the rankings")
     given = parser.parse_args()
-    print(page(given.study, pd.read_csv(given.paper)))
+    paper = pd.read_csv(given.paper)
+    print(page(given.folders, paper[~paper["loss"].isin(given.without)], dict(given.instead)))
 
 
 if __name__ == "__main__":

@@ -21,25 +21,48 @@ def beside(monkeypatch: pytest.MonkeyPatch) -> Any:
 
 def test_agreement_of_rankings(beside: Any) -> None:
     paper = np.array([0.1, 0.2, 0.3])
-    certain = np.array([[0.5, 0.6, 0.7], [0.6, 0.7, 0.8]])
-    assert beside.agreement(certain, paper) == (1, 1, 1)
-    assert beside.agreement(-certain, paper) == (-1, -1, -1)
-    tau, low, high = beside.agreement(np.array([[0.5, 0.6, 0.7], [0.6, 0.5, 0.7], [0.7, 0.6, 0.5]]), paper)
+    certain = np.array([[[0.5, 0.6, 0.7]], [[0.6, 0.7, 0.8]]])
+    assert beside.agreement(certain, paper, seeds=False) == (1, 1, 1)
+    assert beside.agreement(-certain, paper, seeds=True) == (-1, -1, -1)
+    patients = np.array([[[0.5, 0.6, 0.7]], [[0.6, 0.5, 0.7]], [[0.7, 0.6, 0.5]]])
+    tau, low, high = beside.agreement(patients, paper, seeds=False)
     assert -1 <= low < tau < high <= 1
 
 
-def test_a_study_beside_a_table(beside: Any, tmp_path: Path) -> None:
-    losses, label = ("dice", "focal(alpha=0.25,gamma=2)"), "focal(alpha=0.25, gamma=2)"
-    rows = [(loss, seed, case, case[0], "dice", value) for loss, value in (("dice", 0.8), (label, 0.6))
+def test_trainings_that_differ_widen_the_interval(beside: Any) -> None:
+    paper = np.array([0.1, 0.2, 0.3])
+    alike = np.array([[0.5, 0.6, 0.7], [0.72, 0.55, 0.61]])  # two trainings, each the same for all patients
+    values = np.stack([alike, alike])
+    assert beside.agreement(values, paper, seeds=False) == pytest.approx((1 / 3, 1 / 3, 1 / 3))
+    _, low, high = beside.agreement(values, paper, seeds=True)
+    assert (low, high) == pytest.approx((-1 / 3, 1)), "0.72, 0.55, 0.61 and 0.5, 0.6, 0.7"
+
+
+def written(folder: Path, losses: dict[str, float], *, packed: bool) -> Path:
+    """A study of two patients and two seeds in which each loss has one value."""
+    folder.mkdir()
+    rows = [(loss, seed, case, case[0], "dice", value) for loss, value in losses.items()
             for seed in (0, 1) for case in ("a1", "a2", "b1")]  # fmt: skip
-    pd.DataFrame(rows, columns=["loss", "seed", "case", "patient", "metric", "value"]).to_csv(tmp_path / "scores.csv")
-    summary = [("dice", "dice", 0.8, 0.7, 0.9), (label, "dice", 0.6, 0.5, 0.7)]
-    pd.DataFrame(summary, columns=["loss", "metric", "mean", "lower", "upper"]).to_csv(tmp_path / "summary.csv")
-    paper = pd.DataFrame({"loss": losses, "metric": "dice", "mean": [0.75, 0.77], "half_width": [0.01, 0.02]})
-    text = beside.page(tmp_path, paper)
+    scores = pd.DataFrame(rows, columns=["loss", "seed", "case", "patient", "metric", "value"])
+    scores.to_csv(folder / ("scores.csv.gz" if packed else "scores.csv"), index=False)
+    summary = [(loss, "dice", value, value - 0.1, value + 0.1) for loss, value in losses.items()]
+    columns = ["loss", "metric", "mean", "lower", "upper"]
+    pd.DataFrame(summary, columns=columns).to_csv(folder / "summary.csv", index=False)
+    return folder
+
+
+def test_studies_beside_a_table(beside: Any, tmp_path: Path) -> None:
+    focal, other = "focal(alpha=0.25,gamma=2)", "focal(alpha=0.75,gamma=2)"
+    first = written(tmp_path / "first", {"dice": 0.8, "focal(alpha=0.25, gamma=2)": 0.6}, packed=True)
+    second = written(tmp_path / "second", {"focal(alpha=0.75, gamma=2)": 0.9}, packed=False)
+    paper = pd.DataFrame({"loss": ["dice", focal], "metric": "dice", "mean": [0.75, 0.77], "half_width": [0.01, 0.02]})
+    text = beside.page([first], paper, {})
     assert "| `dice` | 0.750 ± 0.010 | 0.800 (0.700 to 0.900) | +0.050 |" in text
-    assert f"| `{losses[1]}` | 0.770 ± 0.020 | 0.600 (0.500 to 0.700) | -0.170 |" in text
-    assert "Kendall's tau -1.00 (-1.00 to -1.00)" in text
+    assert f"| `{focal}` | 0.770 ± 0.020 | 0.600 (0.500 to 0.700) | -0.170 |" in text
+    assert "tau -1.00, 95 % interval -1.00 to -1.00 over patients, -1.00 to -1.00 over patients and trainings." in text
+    text = beside.page([first, second], paper, {focal: other})
+    assert f"| `{focal}`, here `{other}` | 0.770 ± 0.020 | 0.900 (0.800 to 1.000) | +0.130 |" in text
+    assert "tau +1.00" in text
 
 
 @pytest.mark.parametrize("path", PAPERS, ids=lambda path: path.stem)

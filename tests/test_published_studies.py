@@ -25,8 +25,13 @@ def test_scores_settings_and_summary_belong_together(folder: Path) -> None:
     cases = scores.groupby(["loss", "label", "metric", "patient", "case"])["value"].mean()
     means = cases.groupby(["loss", "label", "metric", "patient"]).mean().groupby(["loss", "label", "metric"]).mean()
     pd.testing.assert_series_equal(means[summary.index], summary["mean"], check_names=False, rtol=1e-6)
+    runs = pd.read_csv(folder / "runs.csv").set_index(["loss", "fold", "seed"])
+    done = runs[runs["status"] == "done"]
+    assert set(scores.set_index(runs.index.names).index) == set(done.index)
+    assert (done["best_epoch"] <= done["epochs"]).all()
+    assert (done["epochs"] <= settings.training.epochs).all()
     page = folder.with_suffix(".md").read_text(encoding="utf-8")
-    for name in ("scores.csv.gz", "summary.csv", "comparison.csv", "config.yaml"):
+    for name in ("scores.csv.gz", "summary.csv", "comparison.csv", "runs.csv", "config.yaml"):
         assert f"({folder.name}/{name})" in page
 
 
@@ -36,8 +41,11 @@ def test_publishing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     study, target = tmp_path / "study", tmp_path / "results" / "mine"
     (study / "figures").mkdir(parents=True)
     (study / "tables").mkdir()
-    (study / "runs" / "bce" / "fold-0-seed-0").mkdir(parents=True)
-    (study / "runs" / "bce" / "fold-0-seed-0" / "record.json").write_text(json.dumps({"wall_seconds": 90.0}))
+    for fold in (1, 0):
+        (study / "runs" / "bce" / f"fold-{fold}-seed-0").mkdir(parents=True)
+        record = {"loss": "bce", "fold": fold, "seed": 0, "status": "done", "epochs": 9, "best_epoch": 7 + fold}
+        place = study / "runs" / "bce" / f"fold-{fold}-seed-0" / "record.json"
+        place.write_text(json.dumps(record | {"wall_seconds": 60.0, "notes": []}))
     (study / "scores.csv").write_text("loss,value\nbce,0.5\n")
     (study / "figures" / "distribution.svg").write_text("<svg/>")
     (study / "tables" / "paper.md").write_text("| the table |")
@@ -57,9 +65,11 @@ def test_publishing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         "identity": {"network": config["network"]},
     }
     (study / "study.yaml").write_text(yaml.safe_dump(told))
-    page = publish.publish(study, target, ["distribution"])
+    page = publish.publish(study, target, ["distribution"], "abc1234")
     assert "unifocal compare --data ../data" in page
-    assert "1 runs, 2 minutes" in page
+    assert "2 runs, 2 minutes" in page
+    assert "unifocal 1.0 at commit abc1234, torch 2" in page
+    assert pd.read_csv(target / "runs.csv")["best_epoch"].tolist() == [7, 8]
     assert "| the table |" in page
     assert "![distribution](mine/distribution.svg)" in page
     assert gzip.decompress((target / "scores.csv.gz").read_bytes()).decode() == "loss,value\nbce,0.5\n"

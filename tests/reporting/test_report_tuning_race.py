@@ -140,7 +140,8 @@ def test_the_method_says_how_settings_were_tuned(make_study: Callable[..., Study
     assert tuning_passage(read_study(study.folder)) == ""
     write_nested(study.folder, LOSSES, folds=3)
     words = tuning_passage(read_study(study.folder))
-    for part in ("test patients took no part", "(4)", "the loss's own parameters and epochs from 10 to 60", "Dice",
+    assert "had 4 trials in each fold" in words
+    for part in ("test patients took no part", "the loss's own parameters and epochs from 10 to 60", "Dice",
                  "3 inner folds"):  # fmt: skip
         assert part in words
 

@@ -48,8 +48,8 @@ def compare(
         typer.Option(
             "--tune",
             rich_help_panel="Study",
-            help="Tune every loss inside every fold with this many trials, the same for all; the test part takes no "
-            "part. --set tuning.over=gamma,learning_rate says over what; default: the loss's own parameters.",
+            help="Tune every loss inside every fold with this many trials; the test part takes no part. Over the "
+            "loss's own parameters; --set tuning.over=loss,learning_rate gives losses without any as many trials.",
         ),
     ] = None,
     race: Annotated[

@@ -37,7 +37,7 @@ Words = Annotated[tuple[str, ...], BeforeValidator(parse_numbers), Field(min_len
 
 
 class TuningConfig(Section):
-    """How settings are searched: the same number of trials for every loss, each scored on inner folds over patients."""
+    """How settings are searched: as many trials for every loss with parameters, scored on inner folds over patients."""
 
     trials: Annotated[int, Field(ge=1)] = 20
     over: Annotated[Searched, Field(min_length=1)] = (SearchedConfig(name="loss"),)

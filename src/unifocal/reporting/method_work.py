@@ -25,7 +25,8 @@ def tuning_passage(study: StudyView) -> str:
     judge = f"its mean {judged} over the patients of {count(int(tuning.get('inner_folds', 0)), 'inner fold')}"
     sentences = [
         "Settings were tuned inside each fold on its training and validation patients; its test patients took no part.",
-        f"Every loss had the same number of trials ({int(tuning['trials'])}), the first with the settings as given."
+        f"Every loss that has something to search had {count(int(tuning['trials']), 'trial')} in each fold, the first "
+        "with the settings as given."
         if "trials" in tuning
         else "",
         f"Searched: {searched}, by {search}." if searched and search else "",

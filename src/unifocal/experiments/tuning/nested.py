@@ -1,4 +1,4 @@
-"""Tuning inside every fold of a study: the same number of trials for every loss, and no test patient among them."""
+"""Tuning inside every fold of a study: as many trials for every loss with parameters, and no test patient in them."""
 
 import json
 from collections.abc import Mapping, Sequence
