@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 
 from unifocal.config.resolve import resolve
-from unifocal.config.schema import EvaluateConfig, PredictConfig, StudyConfig, TrainConfig, TuneConfig
+from unifocal.config.schema import StudyConfig, TrainConfig, TuneConfig
+from unifocal.config.verbs import EvaluateConfig, PredictConfig
 from unifocal.problems import InputError
 
 ROOT = Path(__file__).parents[1]

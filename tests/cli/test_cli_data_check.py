@@ -148,7 +148,8 @@ def test_an_interrupt_ends_it_quietly(data: Path, tmp_path: Path) -> None:
         # A shell starts its background jobs with interruptions ignored.
         "import os, signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "from unifocal.experiments import check; from pathlib import Path\n"
-        "from unifocal.config.schema import CheckConfig, DataConfig\n"
+        "from unifocal.config.schema import DataConfig\n"
+        "from unifocal.config.verbs import CheckConfig\n"
         "from unifocal.experiments.progress import ConsoleReporter\n"
         "reporter = ConsoleReporter(); reporter.advance = lambda *_: os.kill(os.getpid(), signal.SIGINT)\n"
         f"config = CheckConfig(data=DataConfig(folder=Path({str(data)!r})), fix=Path({str(tmp_path / 'out')!r}))\n"

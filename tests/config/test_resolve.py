@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from unifocal.config.resolve import resolve
-from unifocal.config.schema import EvaluateConfig, LossConfig, StudyConfig, TrainConfig
+from unifocal.config.schema import LossConfig, StudyConfig, TrainConfig
 from unifocal.config.values import parse_losses
+from unifocal.config.verbs import EvaluateConfig
 from unifocal.problems import InputError
 
 

@@ -29,7 +29,7 @@ Augmentation = Callable[[Tensor, Tensor, int], tuple[Tensor, Tensor]]
 def standard(size: tuple[int, ...]) -> Augmentation:
     """Each with probability 0.15: scaling 0.85-1.25, rotation, elastic deformation, mirroring, brightness.
 
-    The ranges are those of PROTOCOLS.md, B. Rotation is -15 to 15 degrees; mirroring takes each axis with
+    The ranges are source B's (Yeung et al. 2022). Rotation is -15 to 15 degrees; mirroring takes each axis with
     probability one half; brightness multiplies by 0.5 to 2 the grey values above the image's minimum.
     The elastic deformation differs in its parameters: batchgeneratorsv2 sets the largest displacement, not the
     strength before smoothing. Here it is up to 5 % of the shorter edge, smoothed over 9 to 13 of 128 pixels.

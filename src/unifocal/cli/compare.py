@@ -16,7 +16,8 @@ def compare(
         typer.Option(
             "--losses",
             rich_help_panel="Study",
-            help="Losses, with commas; parameters in brackets: 'bce,focal(gamma=3),my.module:MyLoss'.",
+            help="Losses, with commas; parameters in brackets: 'bce,focal(gamma=3),my.module:MyLoss'. "
+            "Default: bce,focal,dice_cross_entropy,unified_focal.",
         ),
     ] = None,
     folds: Annotated[

@@ -33,7 +33,7 @@ def phantom(
       unifocal data phantom --out phantom --patients 40 --seed 1
     """
     from unifocal.config.resolve import resolve
-    from unifocal.config.schema import PhantomConfig
+    from unifocal.config.verbs import PhantomConfig
 
     flags = {"out": out, "patients": patients, "seed": seed, "size": size}
     resolved = resolve(PhantomConfig, config=config, settings=set_ or [], flags=flags)

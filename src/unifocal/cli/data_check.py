@@ -46,7 +46,7 @@ def check(
       unifocal data check scans --mask-threshold 128 --fix scans-mended
     """
     from unifocal.config.resolve import resolve
-    from unifocal.config.schema import CheckConfig
+    from unifocal.config.verbs import CheckConfig
     from unifocal.experiments.check import run_check
     from unifocal.experiments.progress import ConsoleReporter
 

@@ -48,7 +48,7 @@ def profile(
       unifocal data profile brain --brain --json
     """
     from unifocal.config.resolve import resolve
-    from unifocal.config.schema import ProfileConfig
+    from unifocal.config.verbs import ProfileConfig
     from unifocal.experiments.profile import profile_data
     from unifocal.experiments.progress import ConsoleReporter
 

@@ -69,7 +69,7 @@ def evaluate(
       unifocal evaluate --truth masks --pred predicted --out scores --spacing 0.5 --cases cases.csv
     """
     from unifocal.config.resolve import resolve
-    from unifocal.config.schema import EvaluateConfig
+    from unifocal.config.verbs import EvaluateConfig
 
     flags = {
         "truth": truth, "predictions": predictions or None, "out": out, "images": images,

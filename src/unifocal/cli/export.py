@@ -41,7 +41,7 @@ def export(
         --bundle_root . --dataset_dir IMAGES --output_dir OUT
     """
     from unifocal.config.resolve import resolve
-    from unifocal.config.schema import ExportConfig
+    from unifocal.config.verbs import ExportConfig
 
     flags = {"model": model, "out": out, "format": format_}
     resolved = resolve(ExportConfig, config=config, settings=set_ or [], flags=flags)

@@ -33,7 +33,7 @@ def losses(
     from rich.console import Console
 
     from unifocal.config.resolve import resolve
-    from unifocal.config.schema import LossesConfig
+    from unifocal.config.verbs import LossesConfig
     from unifocal.losses import UnknownLossError, describe
     from unifocal.losses import names as loss_names
     from unifocal.problems import bad_input

@@ -54,7 +54,8 @@ Budget = Annotated[
     ),
 ]
 Epochs = Annotated[
-    int | None, typer.Option("--epochs", rich_help_panel=_STUDY, help="The most epochs of one run. Default: 60.")
+    int | None,
+    typer.Option("--epochs", rich_help_panel=_STUDY, help="The most epochs of one run. Default: 60, of volumes 30."),
 ]
 Log = Annotated[
     str | None,

@@ -34,7 +34,7 @@ def predict(
       unifocal predict --model studies/brain/runs/focal/fold-0-seed-0 --images new --out masks --spacing 0.5
     """
     from unifocal.config.resolve import resolve
-    from unifocal.config.schema import PredictConfig
+    from unifocal.config.verbs import PredictConfig
 
     flags = {
         "model": model,

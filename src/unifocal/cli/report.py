@@ -28,7 +28,7 @@ def report(
       unifocal report studies/brain --metric hd95 --margin 1
     """
     from unifocal.config.resolve import resolve
-    from unifocal.config.schema import ReportConfig
+    from unifocal.config.verbs import ReportConfig
 
     flags = {"study": study, "metric": metric, "label": label, "margin": margin, "resamples": resamples}
     resolved = resolve(ReportConfig, config=config, settings=set_ or [], flags=flags)

@@ -38,7 +38,7 @@ def status(
       unifocal status studies/brain --json
     """
     from unifocal.config.resolve import resolve
-    from unifocal.config.schema import StatusConfig
+    from unifocal.config.verbs import StatusConfig
     from unifocal.problems import bad_input
 
     resolved = resolve(StatusConfig, config=config, settings=set_ or [], flags={"study": study})

@@ -9,7 +9,6 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 from unifocal.config.sections import ComputeConfig, Section, TuningConfig
 from unifocal.config.values import (
     all_different,
-    parse_folders,
     parse_losses,
     parse_memory,
     parse_numbers,
@@ -35,13 +34,33 @@ Seeds = Annotated[
 
 Margin = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Resamples = Annotated[int, Field(ge=100)]
-Folders = Annotated[dict[str, Path], BeforeValidator(parse_folders)]
 Labels = Annotated[tuple[Annotated[int, Field(ge=1)], ...] | None, BeforeValidator(parse_numbers)]
 Regions = Annotated[dict[str, tuple[Annotated[int, Field(ge=1)], ...]], BeforeValidator(parse_regions)]
 
 
 class DataConfig(Section):
-    """Where images and masks are, and how they belong together."""
+    """Where images and masks are, and how they belong together.
+
+    Attributes:
+        folder: The data set; without it and `images`, the built-in phantom.
+        layout: How its folders are laid out; `auto` recognises it.
+        options: Of that layout, such as `channels` of brats20.
+        images: The folder of images, where it has another name.
+        masks: The folder of masks, likewise.
+        pair_by: What image and mask have in common: the `stem` of the name, the stem and a `suffix`, the
+            only `number` in it, or the sorted `order`.
+        mask_suffix: What masks' names have at the end, with `suffix`.
+        mask_threshold: Grey values from here on are foreground, for masks that JPEG blurred.
+        labels: Those that count; all others become background. None: all.
+        regions: Labels that overlap, by name: `whole=1+2+4`.
+        cases: A table of the cases; None: `cases.csv` in the folder, where there is one.
+        case_column: Its column that names the case; None: found.
+        patient_column: Its column that names the patient; None: found.
+        patient_pattern: A regular expression whose group finds the patient in the file's name.
+        spacing_mm: Of pictures: rows x columns, or one number; scans bring their own.
+        phantom_patients: Of the phantom.
+        phantom_seed: Decides its anatomy.
+    """
 
     folder: Path | None = None
     layout: str = "auto"
@@ -68,7 +87,15 @@ class DataConfig(Section):
 
 
 class PreprocessingConfig(Section):
-    """How an image becomes the network's input."""
+    """How an image becomes the network's input.
+
+    Attributes:
+        size: Rows and columns that images are resized to (None: 128x128), or the patch of volumes (None: of the median
+            volume's shape, with at most 96^3 elements).
+        intensity: How grey values are scaled, where no steps are listed.
+        skull_strip: The way to set all but the brain to 0, where no steps are listed; empty: not at all.
+        steps: All steps by name, in order, instead of the two above: see the preprocessing page.
+    """
 
     size: Size | None = None
     intensity: Literal["z_score", "unit", "min_max", "percentile"] = "z_score"
@@ -77,7 +104,12 @@ class PreprocessingConfig(Section):
 
 
 class CacheConfig(Section):
-    """Where prepared cases are kept between runs, and how many."""
+    """Where prepared cases are kept between runs, and how many.
+
+    Attributes:
+        folder: None: the user's cache folder, or UNIFOCAL_CACHE.
+        limit: What it may take; prepared cases that were not used for longest are deleted first.
+    """
 
     folder: Path | None = None
     limit: Annotated[str, BeforeValidator(lambda value: str(value) if isinstance(value, int | float) else value)] = (
@@ -114,6 +146,16 @@ class NetworkConfig(Section):
     """The network: a name of `unifocal.models.PRESETS`, `monai:NAME` or `package.module:NAME`; see `network_spec`.
 
     What is not given of a U-Net is its preset's.
+
+    Attributes:
+        name: `auto`: source A's U-Net for images, a 3D U-Net for volumes.
+        arguments: Of a network from elsewhere.
+        width: Channels of the first block; each deeper one has twice as many.
+        depth: Poolings.
+        normalization: After each convolution.
+        dropout: A rate per block, the bottleneck last; the last one goes on. Empty: none.
+        initialization: Of the convolutions' weights.
+        deep_supervision: How many coarser outputs have a loss of their own.
     """
 
     name: str = "auto"
@@ -127,7 +169,29 @@ class NetworkConfig(Section):
 
 
 class TrainingConfig(Section):
-    """One training run."""
+    """One training run.
+
+    Attributes:
+        epochs: At most; of volumes 30.
+        batch_size: Images or patches per step; of volumes 2.
+        optimizer: The optimiser.
+        learning_rate: Its first rate.
+        weight_decay: Its weight decay.
+        momentum: Of SGD.
+        monitor: What of the validation part decides which weights are kept: each loss' own value, or Dice.
+        schedule: `plateau` lowers the rate when validation stalls; `polynomial`, of volumes, lets it fall to 0.
+        plateau_patience: Epochs without a better validation before the rate is lowered.
+        plateau_factor: What it is multiplied by.
+        stop_patience: Epochs without a better validation before training ends.
+        augmentation: `standard`: source B's (scaling, rotation, mirroring, elastic deformation, brightness).
+        patches_per_epoch: Of volumes; 0: one of each that is trained on, and at least 64.
+        foreground_share: The share of patches that lie around foreground.
+        precision: `auto`: bfloat16 where the device computes in it.
+        threads: Per run; 0: one on a processor, so that scores do not depend on `jobs`.
+        workers: Processes that read and augment ahead; None: none on a processor, up to 8 beside a GPU.
+        on_device: Keep prepared cases in the device's memory and augment there.
+        compile: Compile the network.
+    """
 
     epochs: Positive = 60
     batch_size: Positive = 8
@@ -156,7 +220,17 @@ class TrainingConfig(Section):
 
 
 class InferenceConfig(Section):
-    """How images are segmented; for windows over volumes see `unifocal.inference.windows.Windows`."""
+    """How images are segmented; for windows over volumes see `unifocal.inference.windows.Windows`.
+
+    Attributes:
+        precision: Of the network.
+        overlap: The share of a window that it has in common with its neighbour.
+        weights: How much each element of a window counts where windows overlap.
+        mirror: Also segment mirrored windows, and average.
+        batch_size: Windows per pass.
+        memory: What the sums over windows may take; larger volumes go through in slabs, with the same result.
+        postprocess: Let the validation part choose, per label, whether specks go or only the largest piece stays.
+    """
 
     precision: Literal["float32", "bfloat16"] = "float32"
     overlap: Annotated[float, Field(ge=0, lt=1)] = 0.5
@@ -183,7 +257,8 @@ class LossConfig(Section):
 Losses = Annotated[tuple[LossConfig, ...], BeforeValidator(parse_losses), Field(min_length=1)]
 
 
-def _with_out(values: Any, place: Callable[[str], Path]) -> Any:
+def with_out(values: Any, place: Callable[[str], Path]) -> Any:
+    """The settings with a folder for the results, named after the data where none was given."""
     if not isinstance(values, dict) or values.get("out") is not None:
         return values
     data = values.get("data")
@@ -194,7 +269,9 @@ def _with_out(values: Any, place: Callable[[str], Path]) -> Any:
 class ModelConfig(Section):
     """What `compare` and `train` share.
 
-    A protocol's settings stand below all that is given; see `unifocal.config.protocols`.
+    Attributes:
+        protocol: A paper's settings, which stand below all that is given.
+        budget: `quick`: a smaller network for a few epochs.
     """
 
     protocol: str | None = None
@@ -209,7 +286,21 @@ class ModelConfig(Section):
 
 
 class StudyConfig(ModelConfig):
-    """`unifocal compare`: losses x folds x seeds on one data set."""
+    """`unifocal compare`: losses x folds x seeds on one data set.
+
+    Attributes:
+        losses: Names with parameters, or `package.module:Class`.
+        seeds: Of weights, order, augmentation and dropout; each is a training of its own.
+        metric: What the verdict rests on.
+        label: The label it rests on; None: the rarest.
+        margin: The largest difference that counts as none, in the metric's unit; None: 0.02 for ratios.
+        resamples: Of the bootstrap.
+        tuning: Trials of every loss inside every fold; None: no tuning.
+        race: Let losses that are clearly worse leave after a fold.
+        race_error: The share of races that may lose a loss without a difference.
+        out: The study's folder; without it `studies/` and the name of the data.
+        jobs: Runs at once; 0: one per core, or one on a GPU.
+    """
 
     losses: Losses = (
         LossConfig(name="bce"),
@@ -235,7 +326,7 @@ class StudyConfig(ModelConfig):
         """Without `out`, the study goes to `studies/` under the name of the data. A file for `train` has one `loss`."""
         if isinstance(values, dict) and "loss" in values:
             values = {"losses": values["loss"]} | {key: value for key, value in values.items() if key != "loss"}
-        return _with_out(values, lambda name: Path("studies") / name)
+        return with_out(values, lambda name: Path("studies") / name)
 
 
 class TrainConfig(ModelConfig):
@@ -260,106 +351,3 @@ class TuneConfig(ModelConfig):
     seed: Annotated[int, Field(ge=0)] = 0
     out: Path
     jobs: Annotated[int, Field(ge=0)] = 0
-
-
-class StatusConfig(Section):
-    """`unifocal status`: how far a study is."""
-
-    study: Path
-
-
-class PredictConfig(Section):
-    """`unifocal predict`: masks and overlays for new images; what is not given of `inference` is the model's."""
-
-    model: Path
-    images: Path
-    out: Path
-    spacing_mm: Spacing = None
-    overlays: bool = True
-    probabilities: bool = False
-    batch_size: Positive = 8
-    inference: InferenceConfig = InferenceConfig()
-    cache: CacheConfig = CacheConfig()
-
-
-class ExportConfig(Section):
-    """`unifocal export`: a trained network as ONNX or as a MONAI bundle; without `format`, the name says which."""
-
-    model: Path
-    out: Path
-    format: Literal["onnx", "monai"] | None = None
-
-
-class EvaluateConfig(Section):
-    """`unifocal evaluate`: masks against masks."""
-
-    truth: Path
-    predictions: Annotated[Folders, Field(min_length=1)]
-    probabilities: Folders = Field(default_factory=dict)
-    images: Path | None = None
-    out: Path
-    allow_missing: bool = False
-    pair_by: Literal["stem", "number", "order"] = "stem"
-    cases: Path | None = None
-    case_column: str | None = None
-    patient_column: str | None = None
-    patient_pattern: str | None = None
-    spacing_mm: Spacing = None
-    mask_threshold: int | None = None
-    labels: Labels = None
-    tolerance: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 2.0
-    metric: str = "dice"
-    label: int | None = None
-    margin: Margin | None = None
-    resamples: Resamples = 10_000
-    workers: Annotated[int, Field(ge=0)] = 0
-
-
-class ReportConfig(Section):
-    """`unifocal report`: the tables, figures and page of a study or an evaluation, built again from its scores."""
-
-    study: Path
-    metric: str | None = None
-    label: int | None = None
-    margin: Margin | None = None
-    resamples: Resamples | None = None
-
-
-class PhantomConfig(Section):
-    """`unifocal data phantom`: the built-in data set, written as files."""
-
-    out: Path
-    patients: Positive = 24
-    seed: Annotated[int, Field(ge=0)] = 0
-    size: Annotated[int, Field(ge=32)] = 128
-
-
-class CheckConfig(Section):
-    """`unifocal data check`: every problem of a data set."""
-
-    data: DataConfig = DataConfig()
-    split: Path | None = None
-    fix: Path | None = None
-    workers: Annotated[int, Field(ge=0)] = 0
-
-
-class ProfileConfig(Section):
-    """`unifocal data profile`: what a data set holds, and what follows for the losses."""
-
-    data: DataConfig = DataConfig()
-    size: Annotated[tuple[Annotated[int, Field(ge=8)], ...] | None, BeforeValidator(parse_size)] = None
-    out: Path
-    brain: bool = False
-    workers: Annotated[int, Field(ge=0)] = 0
-
-    @model_validator(mode="before")
-    @classmethod
-    def _name_the_folder(cls, values: Any) -> Any:
-        """Without `out`, the profile goes beside, under the name of the data."""
-        return _with_out(values, lambda name: Path(f"profile-{name}"))
-
-
-class LossesConfig(Section):
-    """`unifocal losses`: what the family holds."""
-
-    name: str | None = None

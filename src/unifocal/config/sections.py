@@ -37,7 +37,18 @@ Words = Annotated[tuple[str, ...], BeforeValidator(parse_numbers), Field(min_len
 
 
 class TuningConfig(Section):
-    """How settings are searched: as many trials for every loss with parameters, scored on inner folds over patients."""
+    """How settings are searched: as many trials for every loss with parameters, scored on inner folds over patients.
+
+    Attributes:
+        trials: Of each loss, the first with the settings as given.
+        over: What is searched: parameters of the loss (`loss`: all of them), `learning_rate`, `epochs`, `width`,
+            `augmentation`, with ranges as for `tune --over`.
+        search: How the next trial is chosen.
+        scheduler: `asha` stops trials of `tune` that lag behind, with Ray and several at once.
+        objective: The metrics that trials are judged by.
+        inner_folds: Folds over patients that each trial is judged on.
+        seed: Decides the search.
+    """
 
     trials: Annotated[int, Field(ge=1)] = 20
     over: Annotated[Searched, Field(min_length=1)] = (SearchedConfig(name="loss"),)

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from unifocal.config.schema import CheckConfig
+from unifocal.config.verbs import CheckConfig
 from unifocal.data.case import DataSet
 from unifocal.data.check import CheckResult, check_data
 from unifocal.data.check.mend import refuse_target, write_mended

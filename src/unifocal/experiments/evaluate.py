@@ -5,7 +5,7 @@ from dataclasses import replace
 from tempfile import TemporaryFile
 from typing import IO
 
-from unifocal.config.schema import EvaluateConfig
+from unifocal.config.verbs import EvaluateConfig
 from unifocal.data.case import Case
 from unifocal.data.check.limits import cases_at_once, describe_failure, heavy_modules, memory_for, seconds_for
 from unifocal.data.workers import Failed, map_isolated

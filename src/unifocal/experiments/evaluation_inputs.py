@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from unifocal.config.schema import EvaluateConfig
+from unifocal.config.verbs import EvaluateConfig
 from unifocal.data.case import Case, DataSet, Reading, Source
 from unifocal.data.folder import Layout, read_folder
 from unifocal.data.layouts.items import items_in

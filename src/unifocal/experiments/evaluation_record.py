@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from unifocal import __version__
-from unifocal.config.schema import EvaluateConfig
+from unifocal.config.verbs import EvaluateConfig
 from unifocal.data.coding import MaskCoding
 from unifocal.experiments.evaluation_case import Scoring, Seen
 from unifocal.experiments.evaluation_inputs import Inputs

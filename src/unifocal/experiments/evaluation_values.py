@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from unifocal.config.schema import EvaluateConfig
+from unifocal.config.verbs import EvaluateConfig
 from unifocal.data.check.examine import size_text
 from unifocal.data.coding import MaskCoding, decide_coding
 from unifocal.experiments.evaluation_case import Pair, Scoring, Seen, channel_problem

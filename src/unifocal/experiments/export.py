@@ -5,7 +5,8 @@ from typing import Any, Literal
 
 from torch import nn
 
-from unifocal.config.schema import ExportConfig, InferenceConfig, PredictConfig
+from unifocal.config.schema import InferenceConfig
+from unifocal.config.verbs import ExportConfig, PredictConfig
 from unifocal.experiments.folder import WEIGHTS
 from unifocal.experiments.new_images import load_model
 from unifocal.inference.export_onnx import ExportError, export_onnx

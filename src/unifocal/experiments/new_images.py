@@ -10,7 +10,8 @@ import pandas as pd
 from numpy.typing import NDArray
 from torch import nn
 
-from unifocal.config.schema import InferenceConfig, PredictConfig
+from unifocal.config.schema import InferenceConfig
+from unifocal.config.verbs import PredictConfig
 from unifocal.data.case import Case, Source
 from unifocal.data.channels import join_channels
 from unifocal.data.check import CheckedData, check_cases

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from unifocal import __version__
-from unifocal.config.schema import DataConfig, ProfileConfig
+from unifocal.config.schema import DataConfig
+from unifocal.config.verbs import ProfileConfig
 from unifocal.data.check import CheckedData, check_data, sound
 from unifocal.data.datasets import open_dataset
 from unifocal.data.layouts.listing import printable

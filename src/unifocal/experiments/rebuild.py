@@ -5,7 +5,7 @@ from typing import Any
 
 import yaml
 
-from unifocal.config.schema import ReportConfig
+from unifocal.config.verbs import ReportConfig
 from unifocal.experiments.conclude import Question, StudyOutcome, conclude, metric_problems, noun_of
 from unifocal.experiments.folder import lock_study
 from unifocal.problems import Problem, bad_input, raise_if_any

@@ -28,8 +28,8 @@ _CUT_NORMAL_STD = 0.87962566103423978
 class UNet(nn.Module):
     """A U-Net: `depth` poolings, two 3x3 convolutions per block, transposed convolutions, skips.
 
-    The defaults with three channels in and one out are the network of the brain-tumour study (PROTOCOLS.md,
-    A): widths 16 to 256, dropout between the two convolutions of each block, He-normal weights, no
+    The defaults with three channels in and one out are the network of source A, the brain-tumour
+    study: widths 16 to 256, dropout between the two convolutions of each block, He-normal weights, no
     normalisation; 1,941,105 parameters.
 
     Args:

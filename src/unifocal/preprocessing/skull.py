@@ -15,7 +15,7 @@ _SIGMA_OF_5X5 = 0.3 * ((5 - 1) * 0.5 - 1) + 0.8
 
 
 def strip_skull(image: NDArray[np.float32], *, method: Method = "source_a") -> NDArray[np.float32]:
-    """Set everything but the brain to 0 (PROTOCOLS.md, A).
+    """Set everything but the brain to 0 as source A does (Shafiei Neyestanak et al. 2025).
 
     Args:
         image: (channels, *spatial).

@@ -120,7 +120,9 @@ def explain(evidence: Evidence, standing: Standing | None) -> str:
     if evidence.population == "patients":
         words.append("A patient counts once, with the mean over that patient's cases.")
     if standing is not None and evidence.n > 1:
-        words.append(f"Intervals are 95 % bootstrap intervals over the {evidence.population}.")
+        words.append(
+            f"Intervals are 95 % intervals over the {evidence.population}: the wider of bootstrap and Student's t."
+        )
     if standing is not None and len(evidence.ranking) > 1:
         words += _method(evidence, standing)
     words += _race(evidence)

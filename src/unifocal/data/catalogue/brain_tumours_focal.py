@@ -47,7 +47,8 @@ ENTRY = Entry(
     task="meningioma, glioma or pituitary tumour in the brain, 2D",
     modality="MRI, T1-weighted with contrast agent; axial, coronal and sagittal slices, PNG 800x512",
     size="314 slices of 108 patients (`crossimage`, `crossmask`); first release 219 pairs and 61 images without masks",
-    obtain="The authors' repository links to a shared folder; see the publication, doi:10.18502/jbe.v11i1.19315.",
+    obtain="The authors' repository names a shared folder; see the publication, doi:10.18502/jbe.v11i1.19315. We could "
+    "not get it: our results use slices of cheng_brain_tumours.",
     licence="not stated",
     citation="A Quantitative Comparison between Focal Loss and Binary Cross-Entropy Loss in Brain Tumor "
     "Auto-Segmentation Using U-Net. Journal of Biostatistics and Epidemiology 11(1), 2025. "
