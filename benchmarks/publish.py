@@ -17,6 +17,8 @@ from typing import Any
 import pandas as pd
 import yaml
 
+from unifocal.config.resolve import settings_of_record
+
 FILES = ("summary.csv", "comparison.csv", "pooled.csv", "race.csv", "tuning.csv")
 FIGURES = ("distribution", "training_curves", "precision_recall")
 TABLES = ("paper",)
@@ -60,10 +62,7 @@ def publish(study: Path, target: Path, figures: list[str], commit: str) -> str:
 
 def portable(told: dict[str, Any]) -> dict[str, Any]:
     """The settings without where this machine kept things: data and results are named on the command line."""
-    config = told["config"] | {"network": told["identity"]["network"]}  # the other one is the network that was built
-    config.pop("out", None)
-    if config["split"]["kind"] != "k_fold":
-        config["split"] = {name: value for name, value in config["split"].items() if name not in {"folds", "repeats"}}
+    config = settings_of_record(told)
     config["data"] = config["data"] | {"folder": None}
     if "cache" in config:
         config["cache"] = config["cache"] | {"folder": None}

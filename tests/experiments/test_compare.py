@@ -16,6 +16,9 @@ import pytest
 import yaml
 from PIL import Image
 
+from unifocal.config.resolve import resolve
+from unifocal.config.schema import StudyConfig
+
 # Six patients at 32 pixels, a network of two levels, two epochs: seconds, not minutes.
 TINY = (
     "--losses", "bce,unified_focal", "--folds", "2", "--epochs", "2", "--size", "32",
@@ -83,6 +86,17 @@ def test_the_same_command_again_repeats_nothing(study: Path, phantom: Path, unif
     assert "report.html" in out
     assert (study / "scores.csv").read_bytes() == before
     assert weights == {path: path.stat().st_mtime_ns for path in study.rglob("model.safetensors")}
+
+
+def test_its_record_is_a_file_of_settings(study: Path, unifocal: Call, tmp_path: Path) -> None:
+    code, _, err = unifocal("compare", "--config", study / "study.yaml", "--out", study, "--jobs", "1")
+    assert code == 0, err
+    assert "All runs were done before" in err
+    again = resolve(StudyConfig, config=study / "study.yaml", settings=[], flags={"out": tmp_path})
+    kept = yaml.safe_load((study / "study.yaml").read_text(encoding="utf-8"))["config"]
+    changed = {"out", "network"}
+    assert again.model_dump(mode="json", exclude=changed) == {k: v for k, v in kept.items() if k not in changed}
+    assert again.network.name == "auto", "what was asked for, not what was built"
 
 
 @pytest.mark.usefixtures("no_report")

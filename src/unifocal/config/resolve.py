@@ -21,7 +21,7 @@ def resolve(schema: type[T], *, config: Path | None, settings: Sequence[str], fl
 
     Args:
         schema: The verb's schema.
-        config: A YAML file with the schema's keys, or None.
+        config: A YAML file with the schema's keys, a study's own record (study.yaml), or None.
         settings: `key=value` texts; a key may be dotted (`training.epochs=15`), a value is read as YAML.
         flags: Dotted key to value; None means that the flag was not given.
 
@@ -67,7 +67,17 @@ def _read_yaml(path: Path) -> dict[str, Any]:
         return {}
     if not isinstance(values, dict):
         raise bad_input(str(path), "holds no mapping of keys to values", "Write lines such as 'folds: 5'.")
-    return values
+    return settings_of_record(values) if {"config", "identity"} <= set(values) else values
+
+
+def settings_of_record(record: Mapping[str, Any]) -> dict[str, Any]:
+    """What a study was asked for, from its `study.yaml`; another folder for its results is to be named."""
+    # Under `config` stands the network that was built of what was asked for.
+    config = {**record["config"], "network": record["identity"]["network"]}
+    config.pop("out", None)
+    if config["split"]["kind"] != "k_fold":
+        config["split"] = {name: value for name, value in config["split"].items() if name not in {"folds", "repeats"}}
+    return config
 
 
 def _assign(values: dict[str, Any], key: str, value: Any, problems: list[Problem]) -> None:
