@@ -20,7 +20,7 @@ _DATA = "Data"
 _STUDY = "Study"
 _VERDICT = "Verdict"
 
-Config = Annotated[Path | None, typer.Option("--config", help="A YAML file with any of the settings, or a study.yaml.")]
+Config = Annotated[Path | None, typer.Option("--config", help="A YAML file with any of the settings.")]
 Settings = Annotated[
     list[str] | None,
     typer.Option(
