@@ -20,7 +20,7 @@ from unifocal.reporting.method import method_passages
 from unifocal.reporting.method_statistics import statistics_passage
 from unifocal.reporting.page import facts, ranking
 from unifocal.reporting.selection import choose_cases
-from unifocal.reporting.study import StudyView, read_study
+from unifocal.reporting.study import Run, StudyView, read_study
 
 
 @cache
@@ -169,6 +169,26 @@ def test_runs_that_were_best_at_their_end_are_a_caution(shared_study: Study) -> 
     assert "bce: 2 of 3 runs" in words
     settings["config"]["training"]["epochs"] = 100
     assert len(cautions(replace(view, runs=late, settings=settings), shared_study.analysis)) == 1
+
+
+def test_networks_that_found_nothing_at_their_end_are_a_caution(shared_study: Study) -> None:
+    view = read_study(shared_study.folder)
+    values = {"bce": {0: [0.2, 0.0], 1: [0.0, 0.0], 2: [0.0, 0.1]}, "focal": {2: [np.nan, np.nan]}}
+
+    def with_history(run: Run) -> Run:
+        found = values.get(run.loss, {}).get(run.fold)
+        return run if found is None else replace(run, history=pd.DataFrame({"epoch": [0, 1], "validation_dice": found}))
+
+    changed = replace(view, runs=tuple(map(with_history, view.runs)))
+    assert changed.found_nothing == {"bce": "2 of 3 runs"}
+    words, _ = cautions(changed, shared_study.analysis)
+    assert "bce: 2 of 3 runs" in words
+    assert "network.normalization=instance" in words
+    settings = _settings(shared_study)
+    settings["config"]["network"]["normalization"] = "instance"
+    words, _ = cautions(replace(changed, settings=settings), shared_study.analysis)
+    assert "normalization" not in words
+    assert "learning rate" in words
 
 
 def test_undefined_scores_are_a_caution_with_their_reasons(tmp_path: Path) -> None:

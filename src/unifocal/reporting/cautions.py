@@ -39,6 +39,18 @@ def _of_runs(study: StudyView) -> Iterator[str]:
     noted = sum(bool(run.notes) for run in study.runs if run.status == "done")
     if noted:
         yield f"{count(noted, 'run')} met trouble and went on; see Training below."
+    nothing = ", ".join(f"{loss}: {runs}" for loss, runs in study.found_nothing.items())
+    if nothing:
+        plain = study.setting("config", "network", "normalization") == "none"
+        remedy = (
+            "normalisation (--set network.normalization=instance) or a lower learning rate"
+            if plain
+            else ("a lower learning rate")
+        )
+        yield (
+            f"Networks that found nothing even in validation when training ended ({nothing}) did not learn: that is no "
+            f"measure of the loss. Try {remedy}, or more epochs."
+        )
     improving = ", ".join(f"{loss}: {runs}" for loss, runs in study.still_improving.items())
     if improving:
         yield f"Training was still improving when it ended ({improving}): more epochs may change the ranking."

@@ -40,6 +40,8 @@ CASE_COLUMNS = frozenset({"case", "patient"})
 PREDICTION_COLUMNS = frozenset({"loss", "case", "file"})
 MOST_CATEGORIES = 8
 NO_STUDY = "Give the folder that `unifocal compare` or `unifocal evaluate` wrote, or run that command again"
+NOTHING = 0.001
+"""Below this validation Dice a network has found nothing."""
 
 
 @dataclass(frozen=True)
@@ -185,6 +187,18 @@ class StudyView:
             late = [run for run in runs if isinstance(epochs, int) and (run.best_epoch or 0) + 1 > 0.9 * epochs]
             if late and 3 * len(late) >= len(runs):
                 found[loss] = f"{len(late)} of {len(runs)} runs"
+        return found
+
+    @property
+    def found_nothing(self) -> dict[str, str]:
+        """The losses with runs that ended at a validation Dice of 0: how many, as `2 of 5 runs`."""
+        found = {}
+        for loss in self.losses:
+            told = [run.history for run in self.runs if run.loss == loss and run.history is not None]
+            ends = [history["validation_dice"].iloc[-1] for history in told if "validation_dice" in history]
+            nothing = sum(end < NOTHING for end in ends)
+            if nothing:
+                found[loss] = f"{nothing} of {len(ends)} runs"
         return found
 
     @property
