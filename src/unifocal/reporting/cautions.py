@@ -41,15 +41,11 @@ def _of_runs(study: StudyView) -> Iterator[str]:
         yield f"{count(noted, 'run')} met trouble and went on; see Training below."
     nothing = ", ".join(f"{loss}: {runs}" for loss, runs in study.found_nothing.items())
     if nothing:
-        plain = study.setting("config", "network", "normalization") == "none"
-        remedy = (
-            "normalisation (--set network.normalization=instance) or a lower learning rate"
-            if plain
-            else ("a lower learning rate")
-        )
+        normalised = study.setting("config", "network", "normalization") != "none"
+        remedy = "" if normalised else "normalisation (--set network.normalization=instance), "
         yield (
-            f"Networks that found nothing even in validation when training ended ({nothing}) did not learn: that is no "
-            f"measure of the loss. Try {remedy}, or more epochs."
+            f"Some networks found nothing even in validation when training ended ({nothing}): they did not learn, and "
+            f"their scores are no measure of the loss. Try {remedy}a lower learning rate, or more epochs."
         )
     improving = ", ".join(f"{loss}: {runs}" for loss, runs in study.still_improving.items())
     if improving:
