@@ -7,14 +7,11 @@ READY := .venv/.ready
 
 setup: $(READY)
 
-# Python compiles what is imported, when it is imported.
-INSTALL = $(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check -c constraints.txt
-
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "unifocal needs Python 3.11 or newer; set PYTHON=...")'
 	$(PYTHON) -m venv .venv
-	$(INSTALL) torch
-	$(INSTALL) -e '.[all,dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt torch
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[all,dev]'
 	touch $(READY)
 
 demo: setup
@@ -29,7 +26,7 @@ lint: setup
 check: lint
 
 test: setup lint
-	$(BIN)/pytest -n auto --dist worksteal
+	$(BIN)/pytest -n auto
 
 # The variable stills a notice about the theme's successor, see docs/decisions/0004-libraries.md.
 docs: setup
