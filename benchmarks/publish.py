@@ -98,7 +98,7 @@ def facts(told: dict[str, Any], runs: pd.DataFrame, tuning: float, scores: bytes
         "Machine": f"{where}; {len(runs)} runs, {seconds / 60:.0f} minutes of run time in all{tuned}",
         "`scores.csv`": f"SHA-256 `{hashlib.sha256(scores).hexdigest()}`; compressed: {linked['scores.csv.gz']}",
         "All metrics, all pairs": ", ".join(linked[name] for name in FILES[:3]),
-        "Epochs of each run": linked["runs.csv"],
+        "Epochs of each run": f"{linked['runs.csv']}, counted from 0",
         "Settings": linked["config.yaml"],
     }
     return "\n".join(["| | |", "|---|---|", *(f"| {name} | {value} |" for name, value in rows.items())])
