@@ -136,3 +136,14 @@ def test_folders_of_predictions_have_names(tmp_path: Path) -> None:
 def test_a_margin_is_a_number_above_zero(margin: str) -> None:
     assert "margin" in problems(margin=margin)
     assert study(margin="0.01").margin == 0.01
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["{config: 1, identity: 2}", "{config: {}, identity: {}}", "{config: {split: 3}, identity: {network: {}}}",
+     "{config: [1], identity: {network: {}}}"],
+)  # fmt: skip
+def test_another_records_file_is_refused(tmp_path: Path, text: str) -> None:
+    (tmp_path / "study.yaml").write_text(text)
+    with pytest.raises(InputError, match="something else than a comparison"):
+        resolve(StudyConfig, config=tmp_path / "study.yaml", settings=[], flags={})

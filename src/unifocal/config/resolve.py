@@ -67,7 +67,14 @@ def _read_yaml(path: Path) -> dict[str, Any]:
         return {}
     if not isinstance(values, dict):
         raise bad_input(str(path), "holds no mapping of keys to values", "Write lines such as 'folds: 5'.")
-    return settings_of_record(values) if {"config", "identity"} <= set(values) else values
+    if not {"config", "identity"} <= set(values):
+        return values
+    try:
+        return settings_of_record(values)
+    except (KeyError, TypeError, AttributeError):
+        raise bad_input(
+            str(path), "is the record of something else than a comparison", "Give a file of settings, or a study.yaml."
+        ) from None
 
 
 def settings_of_record(record: Mapping[str, Any]) -> dict[str, Any]:
@@ -75,8 +82,9 @@ def settings_of_record(record: Mapping[str, Any]) -> dict[str, Any]:
     # Under `config` stands the network that was built of what was asked for.
     config = {**record["config"], "network": record["identity"]["network"]}
     config.pop("out", None)
-    if config["split"]["kind"] != "k_fold":
-        config["split"] = {name: value for name, value in config["split"].items() if name not in {"folds", "repeats"}}
+    split = config["split"]
+    if split["kind"] != "k_fold":
+        config["split"] = {name: value for name, value in split.items() if name not in {"folds", "repeats"}}
     return config
 
 
