@@ -57,4 +57,6 @@ _JOBS: dict[str, Callable[[float], Any]] = {
     "exit": lambda value: sys.exit("bye"),
     "unpicklable error": _raise,
     "shout": _shout,
+    "bytes": lambda value: bytes(int(value)),
+    "unpicklable result": lambda value: lambda: value,
 }

@@ -5,7 +5,7 @@ from multiprocessing import forkserver
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
-from unifocal.data.workers import Context
+from unifocal.data.child import Context
 
 PRELOAD = ("unifocal.cli.app", "unifocal.cli.show", "unifocal.experiments.compare", "unifocal.experiments.processes")
 

@@ -1,32 +1,30 @@
 """Work in other processes, which may crash, hang or run out of memory without harm to this one."""
 
 import os
+import pickle
 import signal
 import sys
 import threading
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import CancelledError, Future
-from concurrent.futures import TimeoutError as TimedOutError
-from concurrent.futures.process import BrokenProcessPool
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
-from types import ModuleType
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from multiprocessing.connection import Connection
+from typing import Any, Literal, TypeVar
 
-if TYPE_CHECKING:
-    from pebble import ProcessPool
+from unifocal.data.child import Child, Context
 
 T = TypeVar("T")
 R = TypeVar("R")
 
 _AHEAD_PER_WORKER = 16
 _LEAST_PER_WORKER = 8
-_REBUILDS = 3
+_STARTS = 3
 # By their numbers in malloc.h.
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 _KEPT_BYTES = 1 << 25
-_MAIN_LOCK = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -71,69 +69,31 @@ def map_isolated(
         together: How many items a process is sent at once, which pays where each takes but milliseconds. They share
             the time limit of the longest.
 
-    What is lost with its process, or takes too long, is tried once more with nothing beside it: the pool may blame a
-    process' death on an item whose result it had not read yet.
+    What is lost with its process, or takes too long, is tried once more with no other item beside it, which may
+    have left it too little memory or time.
 
     Yields:
         The results in the order of the items.
     """
     ahead, most = 0, max(1, min(workers or os.cpu_count() or 1, -(-len(items) // _LEAST_PER_WORKER)))
     limits = _Limits(timeout_s, memory_bytes)
-    # Neither starts a process before it is given something to do.
-    pool, alone = (_Pool(function, count, tuple(preload), limits) for count in (most, 1))
-    running: deque[tuple[Sequence[T], Future[list[R | Failed]]]] = deque()
+    crew, alone = (_Crew(function, count, tuple(preload), limits) for count in (most, 1))
+    running: deque[tuple[Sequence[T], Future[list[R | Failed] | Failed]]] = deque()
     try:
         while ahead < len(items) or running:
             while ahead < len(items) and len(running) < most * _AHEAD_PER_WORKER:
                 part = items[ahead : ahead + together]
-                running.append((part, pool.submit(part)))
+                running.append((part, crew.submit(part)))
                 ahead += len(part)
-            if _is_lost(running[0][1]):
-                pool.rebuild()
-                running = deque((part, pool.submit(part) if _is_lost(future) else future) for part, future in running)
-                continue
-            pool.rebuilds = 0
             part, future = running.popleft()
-            outcomes = _outcomes(future)
+            outcomes = future.result()
             for outcome in map(alone.outcome, part) if isinstance(outcomes, Failed) else outcomes:
                 yield outcome
                 if advance is not None:
                     advance()
     finally:
-        pool.stop()
+        crew.stop()
         alone.stop()
-
-
-if sys.platform == "win32":
-    from multiprocessing.context import SpawnContext as _BaseContext
-    from multiprocessing.context import SpawnProcess as _BaseProcess
-else:
-    from multiprocessing.context import ForkServerContext as _BaseContext
-    from multiprocessing.context import ForkServerProcess as _BaseProcess
-
-
-class _Process(_BaseProcess):
-    """A process that does not run the main script again.
-
-    `multiprocessing` does so for functions that are defined there, of which there are none here. It fails where the
-    script came through a pipe or lacks its guard, and costs the import of all that the script needs.
-    """
-
-    @staticmethod
-    def _Popen(process_obj: Any) -> Any:  # noqa: N802 - the name is that of multiprocessing
-        with _MAIN_LOCK:
-            main = sys.modules["__main__"]
-            sys.modules["__main__"] = ModuleType("__main__")
-            try:
-                return _BaseProcess._Popen(process_obj)  # noqa: SLF001
-            finally:
-                sys.modules["__main__"] = main
-
-
-class Context(_BaseContext):
-    """Starts processes that know nothing of the main script."""
-
-    Process = _Process
 
 
 @dataclass(frozen=True)
@@ -150,64 +110,97 @@ class _Limits:
         return self.memory_bytes(item) if callable(self.memory_bytes) else self.memory_bytes
 
 
-class _Pool:
-    """Pebble's pool, which can be built anew where its own bookkeeping was lost with a process."""
+class _Crew:
+    """Threads, each with a process of its own, which is begun anew where it ended.
 
-    def __init__(self, function: Callable[[Any], Any], workers: int, preload: tuple[str, ...], limits: _Limits) -> None:
-        self.function, self.workers, self.preload, self.limits = function, workers, preload, limits
-        self.rebuilds = 0
-        self.pool = self._build()
+    Args:
+        function: Of one item.
+        size: Processes, none of which begins before it is given something to do.
+        preload: Modules that each imports first.
+        limits: Of each item.
+    """
 
-    def submit(self, part: Sequence[Any]) -> Future[Any]:
-        seconds, memory = max(map(self.limits.seconds, part)), [self.limits.memory(item) for item in part]
-        return self.pool.schedule(_within, args=(self.function, part, memory), timeout=seconds)
+    def __init__(self, function: Callable[[Any], Any], size: int, preload: tuple[str, ...], limits: _Limits) -> None:
+        self.function, self.preload, self.limits = function, preload, limits
+        self.context = Context()
+        if sys.platform != "win32":
+            self.context.set_forkserver_preload([__name__, *preload])
+        self.threads = ThreadPoolExecutor(size)
+        self.own = threading.local()
+        self.children: set[Child] = set()
+        self.is_over, self.lock = False, threading.Lock()
+
+    def submit(self, part: Sequence[Any]) -> Future[list[Any] | Failed]:
+        return self.threads.submit(self._do, part)
 
     def outcome(self, item: Any) -> Any:
         """What becomes of one item with nothing beside it."""
-        while _is_lost(future := self.submit([item])):
-            self.rebuild()
-        self.rebuilds = 0
-        outcomes = _outcomes(future)
+        outcomes = self.submit([item]).result()
         return outcomes if isinstance(outcomes, Failed) else outcomes[0]
 
-    def rebuild(self) -> None:
-        self.rebuilds += 1
-        if self.rebuilds > _REBUILDS:
+    def stop(self) -> None:
+        """End all processes, whatever they do."""
+        self.threads.shutdown(wait=False, cancel_futures=True)
+        with self.lock:
+            self.is_over = True
+        for child in tuple(self.children):
+            child.process.kill()  # its thread then closes it
+        self.threads.shutdown()
+        for child in self.children:
+            child.kill()
+
+    def _do(self, part: Sequence[Any]) -> list[Any] | Failed:
+        """In a thread: the outcome of each item, or why the process gave none of them."""
+        seconds, memory = max(map(self.limits.seconds, part)), [self.limits.memory(item) for item in part]
+        child = self._child()
+        try:
+            child.line.send((part, memory))
+            if child.line.poll(seconds):
+                outcomes: list[Any] = child.line.recv()
+                return outcomes
+        except (EOFError, OSError):
+            self._forget(child)
+            return _expired(child.close())
+        self._forget(child)
+        child.kill()
+        return Failed("timeout", f"{seconds:g} s")
+
+    def _child(self) -> Child:
+        """This thread's process, ready to take something."""
+        child: Child | None = getattr(self.own, "child", None)
+        if child is not None and child.line.poll():  # it has nothing to say: it died meanwhile
+            self._forget(child)
+            child.kill()
+            child = None
+        for _ in range(_STARTS):
+            child = child or self._started()
+        if child is None:
             message = "the processes that read the files end again and again, or cannot be started"
             raise OSError(message)
-        self.stop()
-        self.pool = self._build()
+        return child
 
-    def stop(self) -> None:
-        self.pool.stop()  # type: ignore[no-untyped-call]
-        self.pool.join()
+    def _started(self) -> Child | None:
+        try:
+            child = Child(self.context, _serve, self.function, self.preload)
+        except (EOFError, OSError):
+            return None
+        with self.lock:
+            self.children.add(child)
+            if self.is_over:
+                child.process.kill()
+        try:
+            child.line.recv()  # it has imported everything
+        except (EOFError, OSError):
+            self._forget(child)
+            child.close()
+            return None
+        self.own.child = child
+        return child
 
-    def _build(self) -> "ProcessPool":
-        from pebble import ProcessPool
-
-        context = Context()
-        if sys.platform != "win32":
-            context.set_forkserver_preload([__name__, *self.preload])
-        return ProcessPool(self.workers, initializer=_start, initargs=(self.preload,), context=context)
-
-
-def _is_lost(future: Future[Any]) -> bool:
-    """Whether the pool broke down over it (which waits until it is done)."""
-    try:
-        return isinstance(future.exception(), BrokenProcessPool)
-    except CancelledError:
-        return True
-
-
-def _outcomes(future: Future[list[R | Failed]]) -> list[R | Failed] | Failed:
-    from pebble import ProcessExpired
-
-    try:
-        return future.result()
-    except ProcessExpired as error:
-        return _expired(error.exitcode)
-    except TimedOutError as error:
-        return Failed("timeout", f"{error.args[1]:g} s")
+    def _forget(self, child: Child) -> None:
+        self.own.child = None
+        with self.lock:
+            self.children.discard(child)
 
 
 def _expired(code: int) -> Failed:
@@ -217,12 +210,22 @@ def _expired(code: int) -> Failed:
     return Failed("crashed", signal.Signals(-code).name if known else f"exit code {code}")
 
 
+def _serve(line: "Connection[Any, Any]", function: Callable[[Any], Any], preload: tuple[str, ...]) -> None:
+    _start(preload)
+    with suppress(EOFError, OSError):
+        line.send(None)
+        while True:
+            outcomes = _within(function, *line.recv())
+            try:
+                line.send(outcomes)
+            except (pickle.PicklingError, TypeError, AttributeError) as error:
+                line.send([Failed("error", f"{type(error).__name__}: {error}")] * len(outcomes))
+
+
 def _start(preload: tuple[str, ...]) -> None:
-    """A process begins: it says nothing, leaves no core file, and ends at once when told to."""
+    """A process begins: it says nothing and leaves no core file."""
     import importlib
 
-    # Pebble's handler waits for Python code to go on, which a decoder that hangs never lets it do.
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     warnings.simplefilter("ignore")
     nowhere = os.open(os.devnull, os.O_WRONLY)
     for stream in (1, 2):

@@ -1,27 +1,24 @@
 """Work in processes of this machine, any of which may die at any moment."""
 
 import multiprocessing
-import os
 import signal
 import sys
-import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from multiprocessing.connection import Connection, Pipe, wait
+from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from unifocal.data.workers import Context
+from unifocal.data.child import Child, Context
 from unifocal.experiments.attempts import Attempts
 from unifocal.experiments.work import Work
 from unifocal.training.process import prepare_process
 from unifocal.training.records import EpochRecord
 
 Tell = Callable[[int, EpochRecord], None]
-_PATIENCE_S = 5.0
 
 
 def execute_in_processes(
@@ -63,43 +60,34 @@ def execute_in_processes(
                         yield index, work[index].lost(_reason(worker, attempts))
         finally:
             for worker in crew:
-                worker.end()
+                worker.child.kill()
 
 
 class _Worker:
-    """A process with a line of its own to it: no lock is shared, so whoever dies leaves the others in peace."""
+    """A process that takes work."""
 
     def __init__(self, context: Context) -> None:
-        self.line, end = Pipe()
-        self.process = context.Process(target=_serve, args=(end,), daemon=True)
-        self.process.start()
-        end.close()
+        self.child = Child(context, _serve)
         self.index: int | None = None
-        self.epochs = 0
+        self.epochs = self.exitcode = 0
 
     def take(self, index: int, work: Work) -> None:
         self.index, self.epochs = index, 0
         with suppress(BrokenPipeError, ConnectionResetError):  # it died meanwhile, which `hear` finds out
-            self.line.send(work)
+            self.child.line.send(work)
 
     def hear(self) -> EpochRecord | dict[str, Any] | None:
         """An epoch, the record at the end; None: the process is dead."""
         try:
-            message: EpochRecord | dict[str, Any] = self.line.recv()
+            message: EpochRecord | dict[str, Any] = self.child.line.recv()
         except (EOFError, OSError):
-            self.process.join(_PATIENCE_S)
-            self.end()
+            self.exitcode = self.child.close()
             return None
         if isinstance(message, EpochRecord):
             self.epochs += 1
         else:
             self.index = None
         return message
-
-    def end(self) -> None:
-        self.process.kill()
-        self.process.join()
-        self.line.close()
 
 
 def _employ(crew: list[_Worker], context: Context, jobs: int, waiting: deque[int], work: Sequence[Work]) -> None:
@@ -112,24 +100,19 @@ def _employ(crew: list[_Worker], context: Context, jobs: int, waiting: deque[int
 
 
 def _ready(crew: Sequence[_Worker]) -> list[_Worker]:
-    heard = wait([worker.line for worker in crew])
-    return [worker for worker in crew if worker.line in heard]
+    heard = wait([worker.child.line for worker in crew])
+    return [worker for worker in crew if worker.child.line in heard]
 
 
 def _reason(worker: _Worker, attempts: int) -> str:
-    code = worker.process.exitcode or 0
-    killed = -code in {item.value for item in signal.Signals}
-    how = signal.Signals(-code).name if killed else f"exit code {code}"
+    killed = -worker.exitcode in {item.value for item in signal.Signals}
+    how = signal.Signals(-worker.exitcode).name if killed else f"exit code {worker.exitcode}"
     perhaps = "; perhaps memory ran out: fewer --jobs need less" if how == "SIGKILL" else ""
     times = "once" if attempts == 1 else f"{attempts} times without an epoch between"
     return f"its process died {times} ({how}){perhaps}"
 
 
 def _serve(line: "Connection[Any, Any]") -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # an interrupted study's own process ends its workers
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
     go_first()
     # The study ends this process as a daemon, but for that a daemon could have no loader processes of its own.
     multiprocessing.current_process()._config["daemon"] = False  # type: ignore[attr-defined]  # noqa: SLF001
@@ -138,11 +121,6 @@ def _serve(line: "Connection[Any, Any]") -> None:
             work: Work = line.recv()
             prepare_process(work.threads)
             line.send(work.execute(line.send))
-
-
-def _end_with(parent: Any) -> None:
-    parent.join()
-    os._exit(1)
 
 
 def go_first() -> None:
