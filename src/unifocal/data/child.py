@@ -6,7 +6,7 @@ import sys
 import threading
 from collections.abc import Callable
 from multiprocessing.connection import Connection, Pipe
-from multiprocessing.process import parent_process
+from multiprocessing.process import current_process, parent_process
 from types import ModuleType
 from typing import Any
 
@@ -90,6 +90,8 @@ class Child:
 def _begin(serve: Callable[..., None], line: "Connection[Any, Any]", *arguments: Any) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # an interrupted parent ends it
     threading.Thread(target=_end_with_parent, daemon=True).start()
+    # Its parent ends it as a daemon, but for that a daemon could have no processes of its own.
+    current_process()._config["daemon"] = False  # type: ignore[attr-defined]  # noqa: SLF001
     serve(line, *arguments)
 
 

@@ -1,6 +1,5 @@
 """Work in processes of this machine, any of which may die at any moment."""
 
-import multiprocessing
 import signal
 import sys
 from collections import deque
@@ -114,8 +113,6 @@ def _reason(worker: _Worker, attempts: int) -> str:
 
 def _serve(line: "Connection[Any, Any]") -> None:
     go_first()
-    # The study ends this process as a daemon, but for that a daemon could have no loader processes of its own.
-    multiprocessing.current_process()._config["daemon"] = False  # type: ignore[attr-defined]  # noqa: SLF001
     with suppress(EOFError, OSError):
         while True:
             work: Work = line.recv()
