@@ -1,13 +1,23 @@
 """A study's own process, forked from one that has imported everything, so that many can be killed in little time."""
 
+import faulthandler
 import os
+import signal
+import tempfile
+import time
+from contextlib import suppress
 from multiprocessing import forkserver
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
+import pytest
+
 from unifocal.data.child import Context
 
 PRELOAD = ("unifocal.cli.app", "unifocal.cli.show", "unifocal.experiments.compare", "unifocal.experiments.processes")
+_TRACES = "UNIFOCAL_TEST_TRACES"
+if _TRACES in os.environ:  # in the server, whose processes inherit it
+    faulthandler.register(signal.SIGUSR1, file=Path(os.environ[_TRACES]).open("a", encoding="utf-8"))  # noqa: SIM115
 
 
 def run_study(arguments: tuple[str, ...], address: str) -> None:
@@ -35,15 +45,20 @@ class Nursery:
 
     def __enter__(self) -> "Nursery":
         self._stop()
+        self.traces = Path(tempfile.mkstemp(suffix=".traces")[1])
         self.context = Context()
         self.context.set_forkserver_preload([__name__, *PRELOAD])
-        forkserver.ensure_running()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv(_TRACES, str(self.traces))
+            patch.setenv("PYTHONPATH", str(Path(__file__).parent), prepend=os.pathsep)
+            forkserver.ensure_running()
         return self
 
     def __exit__(self, *_: object) -> None:
         for pid in self.children():
-            os.kill(pid, 9)
+            os.kill(pid, signal.SIGKILL)
         self._stop()
+        self.traces.unlink()
 
     def start(self, arguments: tuple[str, ...]) -> BaseProcess:
         process = self.context.Process(target=run_study, args=(arguments, forkserver._forkserver._forkserver_address))
@@ -62,6 +77,17 @@ class Nursery:
             if int(parent) == server and state != "Z":
                 found.append(int(stat.parent.name))
         return found
+
+    def tell(self) -> str:
+        """What each process is at, the server as well."""
+        pids = [forkserver._forkserver._forkserver_pid, *self.children()]
+        for pid in pids:
+            with self.traces.open("a", encoding="utf-8") as file:
+                file.write(f"\nProcess {pid}\n")
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGUSR1)
+            time.sleep(1)
+        return self.traces.read_text(encoding="utf-8")
 
     @staticmethod
     def _stop() -> None:

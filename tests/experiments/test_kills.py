@@ -18,10 +18,11 @@ KILLS = 20
 RUNS = 4
 
 
-def wait_until(is_so: Callable[[], bool], seconds: float = 600.0) -> None:
+def wait_until(is_so: Callable[[], bool], nursery: Nursery, seconds: float = 300.0) -> None:
     deadline = time.monotonic() + seconds
     while not is_so():
-        assert time.monotonic() < deadline
+        if time.monotonic() > deadline:
+            pytest.fail(f"nothing went on for {seconds:g} s\n{nursery.tell()}")
         time.sleep(0.005)
 
 
@@ -55,13 +56,13 @@ class War:
         if study is not None:
             study.kill()
             study.join()
-        wait_until(lambda: not self.nursery.children())
+        wait_until(lambda: not self.nursery.children(), self.nursery)
 
     def _kill_one(self, study: BaseProcess, folder: Path) -> None:
         # On a slow machine, moments by the clock alone would all lie before the first epoch.
         if self.chance.random() < 0.8:
             since = time.time()
-            wait_until(lambda: not study.is_alive() or has_moved(folder, since))
+            wait_until(lambda: not study.is_alive() or has_moved(folder, since), self.nursery)
         time.sleep(self.chance.uniform(0.0, 0.6))
         alive = self.nursery.children()
         # As often the study as a worker, whichever of those there are.
@@ -92,9 +93,9 @@ def test_killed_twenty_times_it_ends_with_the_same_scores(phantom: Path, tmp_pat
             war.wage(folders[-1])
         for folder in folders:
             study = war.start(folder)
-            study.join(600)
+            wait_until(lambda study=study: not study.is_alive(), nursery)
             assert study.exitcode == 0
-        wait_until(lambda: not nursery.children())
+        wait_until(lambda: not nursery.children(), nursery)
     assert min(war.killed.values()) >= 3
     for folder in folders:
         for name in ("scores.csv", "probabilities.csv.gz", "summary.csv"):
