@@ -30,7 +30,8 @@ class SplitPlan:
         validation_share: Share of the units outside the test part that validate, where no validation part is given.
         seed: Decides every draw.
         group: For `leave_one_group_out`: the attribute (column of the table of cases) that names the group.
-        file: For `file`: see `split_files.read_split`.
+        file: For `file`: a CSV with the column `case` or `patient`, and `part` (training, validation, test, none) or
+            `fold` (the number of the one that tests it) or both; or JSON as nnU-Net's `splits_final.json`.
     """
 
     kind: Kind = "k_fold"
