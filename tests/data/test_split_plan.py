@@ -1,6 +1,7 @@
 """Every kind of split: who stands where, and what is refused."""
 
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -197,3 +198,19 @@ def test_a_missing_or_binary_file_is_told(tmp_path: Path) -> None:
         folds_of(SplitPlan(kind="file", file=tmp_path / "binary.csv"), crowd(3))
     with pytest.raises(InputError, match="no file was named"):
         folds_of(SplitPlan(kind="file"), crowd(3))
+
+
+def test_the_files_that_the_guide_shows(tmp_path: Path) -> None:
+    page = Path(__file__).parents[2] / "docs" / "how-to" / "choose-the-split.md"
+    shown = re.findall(r"^```(csv|json)\n(.*?)^```", page.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
+    data = (
+        [a_case(f"c{number}", f"P{number:03}") for number in range(1, 5)],
+        [a_case(name, name[:4]) for name in ("P001_a", "P001_b", "P002_a", "P003_a", "P004_a")],
+        [a_case(f"case_{number:02}", f"p{number}") for number in range(3)],
+    )
+    tested = []
+    for (kind, text), cases in zip(shown, data, strict=True):
+        file = tmp_path / f"split.{kind}"
+        file.write_text(text)
+        tested.append([fold.test for fold in folds_of(SplitPlan("file", file=file), cases)])
+    assert tested == [[("P001", "P002"), ("P003", "P004")], [("P003",)], [("p2",), ("p0",)]]
