@@ -16,6 +16,7 @@ from unittest.mock import patch
 
 import numpy as np
 import pandas as pd
+from beside_studies import difference
 from numpy.typing import NDArray
 from PIL import Image
 from report import circumstances, table
@@ -164,11 +165,7 @@ def differences(given: argparse.Namespace, scores: dict[str, pd.DataFrame]) -> t
             told = f"{mean['mean']:.3f} ({mean['lower']:.3f} to {mean['upper']:.3f})"
             means.append([f"`{loss}`, {name}", told, f"{pooled[way]:.3f}"])
         for way, base in PAIRS:
-            pair = comparison[comparison["loss_a"].isin([way, base]) & comparison["loss_b"].isin([way, base])].iloc[0]
-            sign = 1 if pair["loss_a"] == way else -1
-            low, high = sorted((sign * pair["lower"], sign * pair["upper"]))
-            cells = [f"`{loss}`, {names[way]} minus {names[base]}"]
-            cells.append(f"{sign * pair['difference']:+.3f} ({low:+.3f} to {high:+.3f})")
+            cells = [f"`{loss}`, {names[way]} minus {names[base]}", difference(comparison, way, base)]
             low, high = np.quantile(draws[way] - draws[base], [0.025, 0.975])
             rows.append([*cells, f"{pooled[way] - pooled[base]:+.3f} ({low:+.3f} to {high:+.3f})"])
     head = ["mean Dice of patients", "pooled Dice"]

@@ -1,0 +1,78 @@
+"""Studies of the same patients beside each other: each loss's mean in each, and how far the studies are apart.
+
+python benchmarks/beside_studies.py "as it is=docs/results/a" "stripped=docs/results/b" --losses bce,focal
+
+Takes folders of studies, or of published ones, each with what to call it; all are compared with the first. Prints
+Markdown.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+import pandas as pd
+from beside_paper import read
+from report import table
+
+from unifocal.config.schema import StudyConfig
+from unifocal.metrics import METRICS
+from unifocal.statistics import analyse
+
+
+def page(studies: dict[str, pd.DataFrame], losses: list[str], metric: str) -> str:
+    """A table of means and one of differences, with 95 % intervals over patients.
+
+    Args:
+        studies: The scores of each by name; others are compared with the first.
+        losses: As the studies call them.
+        metric: Which.
+    """
+    first, *others = studies
+    means, apart = [], []
+    for loss in losses:
+        own = [scores[scores["loss"] == loss].assign(loss=name) for name, scores in studies.items()]
+        analysis = analyse(pd.concat(own), noun="method")
+        summary = analysis.summary[analysis.summary["metric"] == metric].set_index("loss")
+        comparison = analysis.comparison[analysis.comparison["metric"] == metric]
+        told = [
+            f"{row.mean:.3f} ({row.lower:.3f} to {row.upper:.3f})" for row in summary.loc[list(studies)].itertuples()
+        ]
+        means.append([f"`{loss}`", *told])
+        apart.append([f"`{loss}`", *(difference(comparison, name, first) for name in others)])
+    title = f"{METRICS[metric].title}, mean of patients"
+    return "\n".join(
+        [
+            table([title, *studies], means),
+            table(["difference", *(f"{name} minus {first}" for name in others)], apart),
+        ]
+    )
+
+
+def difference(comparison: pd.DataFrame, name: str, base: str) -> str:
+    """The difference of two with its interval, whichever of them the table has first."""
+    pair = comparison[comparison["loss_a"].isin([name, base]) & comparison["loss_b"].isin([name, base])].iloc[0]
+    sign = 1 if pair["loss_a"] == name else -1
+    low, high = sorted((sign * pair["lower"], sign * pair["upper"]))
+    # Adding 0 takes the sign from -0.
+    return f"{sign * pair['difference'] + 0:+.3f} ({low + 0:+.3f} to {high + 0:+.3f})"
+
+
+def main() -> None:
+    """Print the tables."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("studies", nargs="+", metavar="NAME=FOLDER")
+    parser.add_argument("--losses", required=True, help="as --losses of compare takes them")
+    parser.add_argument("--metric", default="dice", choices=METRICS)
+    given = parser.parse_args()
+    studies = {name: read(Path(folder)) for name, _, folder in (each.partition("=") for each in given.studies)}
+    losses = [loss.label for loss in StudyConfig.model_validate({"losses": given.losses}).losses]
+    missing = [
+        f"{name} has no {loss}" for name, own in studies.items() for loss in losses if loss not in set(own["loss"])
+    ]
+    if missing:
+        sys.exit("\n".join(missing))
+    print(page(studies, losses, given.metric))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,42 @@
+"""Studies beside each other: means and differences by hand."""
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+
+@pytest.fixture
+def beside(monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.syspath_prepend(Path(__file__).parents[1] / "benchmarks")
+    import beside_studies
+
+    return beside_studies
+
+
+def scored(shift: float) -> pd.DataFrame:
+    rows = [
+        (loss, 0, 0, "1", f"{patient}-{case}", patient, "dice", base + shift * factor, "1")
+        for loss, base, factor in (("bce", 0.4, 1), ("focal", 0.5, -2))
+        for patient in "abcdefgh"
+        for case in (1, 2)
+    ]
+    return pd.DataFrame(rows, columns=["loss", "fold", "seed", "label", "case", "patient", "metric", "value", "unit"])
+
+
+def test_each_loss_is_compared_with_itself_in_the_first_study(beside: Any) -> None:
+    studies = {"zero": scored(0.0), "more": scored(0.05), "again": scored(0.0)}
+    found = beside.page(studies, ["focal", "bce"], "dice").splitlines()
+    assert "| Dice, mean of patients | zero | more | again |" in found
+    assert "| `focal` | 0.500 (0.500 to 0.500) | 0.400 (0.400 to 0.400) | 0.500 (0.500 to 0.500) |" in found
+    assert "| difference | more minus zero | again minus zero |" in found
+    assert "| `bce` | +0.050 (+0.050 to +0.050) | +0.000 (+0.000 to +0.000) |" in found
+    assert "| `focal` | -0.100 (-0.100 to -0.100) | +0.000 (+0.000 to +0.000) |" in found
+
+
+def test_published_studies_are_read(beside: Any, capsys: pytest.CaptureFixture[str], monkeypatch: Any) -> None:
+    folder = Path(__file__).parents[1] / "docs" / "results" / "source_a_family"
+    monkeypatch.setattr("sys.argv", ["beside_studies.py", f"a={folder}", f"b={folder}", "--losses", "bce"])
+    beside.main()
+    assert "| `bce` | 0.466 (0.411 to 0.520) | 0.466 (0.411 to 0.520) |" in capsys.readouterr().out
