@@ -1,4 +1,4 @@
-"""A split file with one test part, drawn as source B drew its own: a share of the images, or of the patients, by chance.
+"""A split file with one test part, drawn by chance as source B drew its own: a share of the images or patients.
 
 python benchmarks/draw_split.py ../shared/data/cvc_clinicdb --by case --write docs/results/source_b/split_cvc_frames.csv
 

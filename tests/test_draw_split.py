@@ -1,4 +1,4 @@
-"""One test part by chance: as large as said, nobody twice, the same again; and the committed files are what it draws."""
+"""One test part by chance: as large as said, the same again; and the committed files are what it draws."""
 
 from collections.abc import Callable
 from pathlib import Path
