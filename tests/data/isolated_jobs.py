@@ -40,6 +40,26 @@ class OddError(Exception):
         super().__init__(f"{one} and {two}")
 
 
+def _nested(depth: float) -> list[Any]:
+    found: list[Any] = []
+    for _ in range(int(depth)):
+        found = [found]
+    return found
+
+
+def _fork(value: float) -> float:
+    """Both come back."""
+    os.fork()
+    return value
+
+
+def _leave_a_child(_value: float) -> None:
+    if os.fork() == 0:
+        time.sleep(20)
+        os._exit(0)
+    os.kill(os.getpid(), signal.SIGSEGV)
+
+
 def write_pid(folder: Path) -> None:
     (folder / str(os.getpid())).touch()
     time.sleep(60)
@@ -59,4 +79,9 @@ _JOBS: dict[str, Callable[[float], Any]] = {
     "shout": _shout,
     "bytes": lambda value: bytes(int(value)),
     "unpicklable result": lambda value: lambda: value,
+    "endless result": lambda value: _nested(1e5),
+    "unloadable result": lambda value: OddError(1, 2),
+    "fork": _fork,
+    "leave a child": _leave_a_child,
+    "close all": lambda value: os.closerange(3, 256) or time.sleep(20),
 }

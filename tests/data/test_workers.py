@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 from isolated_jobs import do, write_pid
 
+from unifocal.data import child
 from unifocal.data.workers import Failed, map_isolated
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="memory is limited on Linux alone")
@@ -74,7 +75,7 @@ def test_many_crashes_one_after_another() -> None:
 def test_killed_at_any_moment_processes_leave_the_others_in_peace(size: int) -> None:
     """Also while they take an item, or send a result that is longer than the line holds."""
     chance, found, kills = random.Random(size), [], 0
-    items = [("bytes", float(size))] * (20_000 if size == 100 else 400)
+    items = [("bytes", float(size))] * (5_000 if size == 100 else 400)
 
     def collect() -> None:
         found.extend(map_isolated(do, items, workers=2))
@@ -85,7 +86,7 @@ def test_killed_at_any_moment_processes_leave_the_others_in_peace(size: int) -> 
     while thread.is_alive() and time.monotonic() < deadline:
         thread.join(chance.uniform(0, 0.02))
         # Not `active_children`, which looks after them as only their own threads are to.
-        pids = sorted(child.pid for child in tuple(multiprocessing.process._children))
+        pids = sorted(each.pid for each in tuple(multiprocessing.process._children))
         if pids and len(found) > seen:  # something went on since: not whoever has but begun, again and again
             seen = len(found)
             with suppress(ProcessLookupError):
@@ -100,11 +101,35 @@ def test_killed_at_any_moment_processes_leave_the_others_in_peace(size: int) -> 
     assert {len(outcome) for outcome in found if not isinstance(outcome, Failed)} == {size}
 
 
-def test_results_that_cannot_be_sent_are_errors() -> None:
-    found = results([("square", 2.0), ("unpicklable result", 0.0), ("square", 3.0)])
+@pytest.mark.parametrize("together", [1, 5])
+@pytest.mark.parametrize("what", ["unpicklable result", "endless result", "unloadable result"])
+def test_results_that_cannot_be_sent_are_errors(what: str, together: int) -> None:
+    found = results([("square", 2.0), (what, 0.0), ("square", 3.0)], together=together)
     assert (found[0], found[2]) == (4.0, 9.0)
     assert isinstance(found[1], Failed)
     assert found[1].reason == "error"
+
+
+@linux
+def test_a_result_may_need_more_memory_than_its_item_on_its_way() -> None:
+    (found,) = results([("bytes", 2e8)], memory_bytes=3 * 10**8)
+    assert len(found) == 2e8  # type: ignore[arg-type]
+
+
+@linux
+def test_whom_an_item_has_begun_keeps_nobody_waiting() -> None:
+    start = time.monotonic()
+    first, second, third = results([("leave a child", 0.0), ("fork", 5.0), ("square", 3.0)], together=2)
+    assert first == Failed("crashed", "SIGSEGV")
+    assert (second, third) == (5.0, 9.0)
+    assert time.monotonic() - start < 15
+
+
+@linux
+def test_a_process_that_hangs_up_is_not_taken_for_one_that_lacked_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(child, "_PATIENCE_S", 0.5)
+    (found,) = results([("close all", 0.0)], timeout_s=15.0)
+    assert found == Failed("crashed", "it closed its line")
 
 
 def test_processes_that_cannot_begin_are_told() -> None:

@@ -56,7 +56,8 @@ class Nursery:
 
     def __exit__(self, *_: object) -> None:
         for pid in self.children():
-            os.kill(pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
         self._stop()
         self.traces.unlink()
 

@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -60,6 +62,54 @@ def test_whoever_stops_listening_ends_the_processes(tmp_path: Path) -> None:
     records.close()  # type: ignore[attr-defined]
     assert not is_alive(pid)
     assert is_alive(os.getpid())
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="processes are found in /proc")
+@pytest.mark.parametrize("seconds", [0.0, 0.7])
+def test_an_interrupt_while_processes_start_ends_them(seconds: float, tmp_path: Path) -> None:
+    code = (
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "from pathlib import Path\n"
+        "from pool_work import Heard, Scripted\n"
+        "from unifocal.config.sections import ComputeConfig\n"
+        "from unifocal.experiments.pool import execute_all\n"
+        f"work = [Scripted(Path({str(tmp_path)!r}), name, seconds=600) for name in 'ab']\n"
+        "print('begins', flush=True)\n"
+        "list(execute_all(work, jobs=2, compute=ComputeConfig(), reporter=Heard()))\n"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", code],
+        env=os.environ | {"PYTHONPATH": str(Path(__file__).parent)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == b"begins\n"
+    while not (session := others_of(process.pid)):
+        time.sleep(0.01)
+    time.sleep(seconds)
+    os.killpg(process.pid, signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert said.decode().strip().endswith("KeyboardInterrupt")
+    deadline = time.monotonic() + 60
+    while others_of(process.pid) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not others_of(process.pid), session
+
+
+def others_of(session: int) -> list[int]:
+    """Processes of a session but its first, and its resource tracker, that are alive."""
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            state, _, _, number = stat.read_text().rpartition(")")[2].split()[:4]
+            is_tracker = b"resource_tracker" in (stat.parent / "cmdline").read_bytes()
+        except OSError:
+            continue
+        if int(number) == session and int(stat.parent.name) != session and state != "Z" and not is_tracker:
+            found.append(int(stat.parent.name))
+    return found
 
 
 def test_one_job_stays_in_this_process(tmp_path: Path) -> None:

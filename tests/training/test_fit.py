@@ -3,7 +3,9 @@
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +16,7 @@ from torch import nn
 from trainings import Killed, fit_volumes, history, run, same
 
 from unifocal.config.schema import TrainingConfig
+from unifocal.data.child import Child, Context
 from unifocal.losses import create
 from unifocal.models import UNet
 from unifocal.training import DivergedError, Patches, Samples, fit
@@ -29,6 +32,49 @@ def test_who_reads_and_augments_changes_nothing(samples: Samples, tmp_path: Path
     with pytest.raises(Killed):
         run(samples, tmp_path / "killed", epochs=3, workers=2, kill_after=1)
     assert same(alone, run(samples, tmp_path / "killed", epochs=3, workers=2))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="processes are found in /proc")
+def test_loaders_end_with_the_process_that_trains(tmp_path: Path) -> None:
+    child = Child(Context(), train_long, tmp_path)
+    while not (tmp_path / "history.csv").exists():
+        assert not child.is_dead()
+        time.sleep(0.05)
+    loaders = descendants(child.process.pid)
+    assert loaders
+    child.kill()
+    deadline = time.monotonic() + 60
+    while any(map(is_alive, loaders)) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not any(map(is_alive, loaders))
+
+
+def one_square(_case: int) -> tuple[np.ndarray, np.ndarray]:
+    classes = np.zeros((32, 32), np.uint8)
+    classes[9:20, 9:20] = 1
+    return classes[None].astype(np.float32), classes
+
+
+def train_long(_line: object, folder: Path) -> None:
+    run(Samples(one_square, (1, 32, 32), 2), folder, epochs=100_000, workers=1)
+
+
+def descendants(pid: int | None) -> list[int]:
+    parents = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            parents[int(stat.parent.name)] = int(stat.read_text().rpartition(")")[2].split()[1])
+    found = [pid]
+    for one in found:
+        found += [each for each, parent in parents.items() if parent == one]
+    return [each for each in found[1:] if each is not None]
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
 
 
 def test_it_learns(samples: Samples, tmp_path: Path) -> None:

@@ -8,8 +8,8 @@ import threading
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
+from concurrent.futures import Future, ThreadPoolExecutor, thread
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import Any, Literal, TypeVar
@@ -22,6 +22,7 @@ R = TypeVar("R")
 _AHEAD_PER_WORKER = 16
 _LEAST_PER_WORKER = 8
 _STARTS = 3
+_MARGIN_S = 30.0
 # By their numbers in malloc.h.
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 _KEPT_BYTES = 1 << 25
@@ -92,8 +93,10 @@ def map_isolated(
                 if advance is not None:
                     advance()
     finally:
-        crew.stop()
-        alone.stop()
+        try:
+            crew.stop()
+        finally:
+            alone.stop()
 
 
 @dataclass(frozen=True)
@@ -143,7 +146,8 @@ class _Crew:
         self.threads.shutdown(wait=False, cancel_futures=True)
         with self.lock:
             self.is_over = True
-        for child in tuple(self.children):
+            children = tuple(self.children)
+        for child in children:
             child.process.kill()  # its thread then closes it
         self.threads.shutdown()
         for child in self.children:
@@ -151,29 +155,36 @@ class _Crew:
 
     def _do(self, part: Sequence[Any]) -> list[Any] | Failed:
         """In a thread: the outcome of each item, or why the process gave none of them."""
+        if thread._shutdown:  # noqa: SLF001 - the interpreter ends, with an iterator that nobody closed
+            return Failed("error", "interrupted")
         seconds, memory = max(map(self.limits.seconds, part)), [self.limits.memory(item) for item in part]
         child = self._child()
         try:
-            child.line.send((part, memory))
-            if child.line.poll(seconds):
-                outcomes: list[Any] = child.line.recv()
-                return outcomes
+            child.line.send((part, memory, seconds))
+            said = child.hear(seconds)
         except (EOFError, OSError):
             self._forget(child)
             return _expired(child.close())
-        self._forget(child)
-        child.kill()
-        return Failed("timeout", f"{seconds:g} s")
+        if said is None:
+            self._forget(child)
+            child.kill()
+            return Failed("timeout", f"{seconds:g} s")
+        try:
+            outcomes: list[Any] | Failed = pickle.loads(said)  # noqa: S301 - of a process of our own
+        except Exception as error:  # noqa: BLE001 - whatever its own class raises when it is built again
+            return Failed("error", f"{type(error).__name__}: {error}")
+        return outcomes
 
     def _child(self) -> Child:
         """This thread's process, ready to take something."""
         child: Child | None = getattr(self.own, "child", None)
-        if child is not None and child.line.poll():  # it has nothing to say: it died meanwhile
+        if child is not None and child.is_dead():
             self._forget(child)
             child.kill()
             child = None
         for _ in range(_STARTS):
-            child = child or self._started()
+            if child is None and not self.is_over:
+                child = self._started()
         if child is None:
             message = "the processes that read the files end again and again, or cannot be started"
             raise OSError(message)
@@ -189,7 +200,7 @@ class _Crew:
             if self.is_over:
                 child.process.kill()
         try:
-            child.line.recv()  # it has imported everything
+            child.hear()  # it has imported everything
         except (EOFError, OSError):
             self._forget(child)
             child.close()
@@ -203,8 +214,10 @@ class _Crew:
             self.children.discard(child)
 
 
-def _expired(code: int) -> Failed:
-    if code == -getattr(signal, "SIGKILL", 0):
+def _expired(code: int | None) -> Failed:
+    if code is None:
+        return Failed("crashed", "it closed its line")
+    if sys.platform != "win32" and code == -signal.SIGKILL:
         return Failed("memory", "killed by the system")
     known = -code in {item.value for item in signal.Signals}
     return Failed("crashed", signal.Signals(-code).name if known else f"exit code {code}")
@@ -212,14 +225,31 @@ def _expired(code: int) -> Failed:
 
 def _serve(line: "Connection[Any, Any]", function: Callable[[Any], Any], preload: tuple[str, ...]) -> None:
     _start(preload)
+    own = os.getpid()
     with suppress(EOFError, OSError):
         line.send(None)
         while True:
-            outcomes = _within(function, *line.recv())
-            try:
-                line.send(outcomes)
-            except (pickle.PicklingError, TypeError, AttributeError) as error:
-                line.send([Failed("error", f"{type(error).__name__}: {error}")] * len(outcomes))
+            part, memory, seconds = line.recv()
+            with _ended_after(seconds + _MARGIN_S):
+                outcomes = [_with_memory(function, item, limit) for item, limit in zip(part, memory, strict=True)]
+                if os.getpid() != own:  # the function forked, and both come back
+                    os._exit(0)
+                try:
+                    said = pickle.dumps(outcomes)
+                except Exception as error:  # noqa: BLE001 - whatever its own class raises
+                    said = pickle.dumps(_raised(error))
+            line.send_bytes(said)
+
+
+@contextmanager
+def _ended_after(seconds: float) -> Iterator[None]:
+    """Meanwhile, the system ends this process when the time is over, should nobody be left to do so."""
+    if sys.platform == "win32":
+        yield
+        return
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    yield
+    signal.setitimer(signal.ITIMER_REAL, 0)
 
 
 def _start(preload: tuple[str, ...]) -> None:
@@ -250,21 +280,31 @@ def _keep_freed_memory() -> None:
         mallopt(_M_TRIM_THRESHOLD, _KEPT_BYTES)
 
 
-def _within(function: Callable[[T], R], part: Sequence[T], memory: Sequence[int]) -> list[R | Failed]:
-    return [_with_memory(function, item, limit) for item, limit in zip(part, memory, strict=True)]
-
-
 def _with_memory(function: Callable[[T], R], item: T, memory: int) -> R | Failed:
     """The function's result, with as much memory as said. Nothing is raised: not every error can be pickled."""
-    if sys.platform == "linux":
-        import resource
-
-        hard = resource.getrlimit(resource.RLIMIT_DATA)[1]
-        soft = memory if hard == resource.RLIM_INFINITY else min(memory, hard)
-        resource.setrlimit(resource.RLIMIT_DATA, (soft, hard))
     try:
-        return function(item)
-    except MemoryError as error:
-        return Failed("memory", str(error))
+        with _limited(memory):
+            return function(item)
     except (Exception, SystemExit) as error:  # noqa: BLE001 - the function's own, whatever it is
-        return Failed("error", f"{type(error).__name__}: {error}")
+        return _raised(error)
+
+
+@contextmanager
+def _limited(memory: int) -> Iterator[None]:
+    if sys.platform != "linux":
+        yield
+        return
+    import resource
+
+    before, hard = resource.getrlimit(resource.RLIMIT_DATA)
+    resource.setrlimit(resource.RLIMIT_DATA, (memory if hard == resource.RLIM_INFINITY else min(memory, hard), hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_DATA, (before, hard))
+
+
+def _raised(error: BaseException) -> Failed:
+    if isinstance(error, MemoryError):
+        return Failed("memory", str(error))
+    return Failed("error", f"{type(error).__name__}: {error}")

@@ -1,5 +1,6 @@
 """Work in processes of this machine, any of which may die at any moment."""
 
+import pickle
 import signal
 import sys
 from collections import deque
@@ -11,7 +12,7 @@ from typing import Any
 
 import torch
 
-from unifocal.data.child import Child, Context
+from unifocal.data.child import Child, Context, leave_server
 from unifocal.experiments.attempts import Attempts
 from unifocal.experiments.work import Work
 from unifocal.training.process import prepare_process
@@ -59,6 +60,8 @@ def execute_in_processes(
                         yield index, work[index].lost(_reason(worker, attempts))
         finally:
             for worker in crew:
+                worker.child.process.kill()
+            for worker in crew:
                 worker.child.kill()
 
 
@@ -68,7 +71,8 @@ class _Worker:
     def __init__(self, context: Context) -> None:
         self.child = Child(context, _serve)
         self.index: int | None = None
-        self.epochs = self.exitcode = 0
+        self.exitcode: int | None = None
+        self.epochs = 0
 
     def take(self, index: int, work: Work) -> None:
         self.index, self.epochs = index, 0
@@ -78,10 +82,12 @@ class _Worker:
     def hear(self) -> EpochRecord | dict[str, Any] | None:
         """An epoch, the record at the end; None: the process is dead."""
         try:
-            message: EpochRecord | dict[str, Any] = self.child.line.recv()
+            said = self.child.hear()
         except (EOFError, OSError):
             self.exitcode = self.child.close()
             return None
+        assert said is not None
+        message: EpochRecord | dict[str, Any] = pickle.loads(said)  # noqa: S301 - of a process of our own
         if isinstance(message, EpochRecord):
             self.epochs += 1
         else:
@@ -92,20 +98,24 @@ class _Worker:
 def _employ(crew: list[_Worker], context: Context, jobs: int, waiting: deque[int], work: Sequence[Work]) -> None:
     """Give what waits to those who are idle, and to new ones up to the number of jobs."""
     busy = sum(worker.index is not None for worker in crew)
-    crew += [_Worker(context) for _ in range(min(jobs, busy + len(waiting)) - len(crew))]
+    while len(crew) < min(jobs, busy + len(waiting)):
+        crew.append(_Worker(context))
     for worker in crew:
         if worker.index is None and waiting:
             worker.take(waiting[0], work[waiting.popleft()])
 
 
 def _ready(crew: Sequence[_Worker]) -> list[_Worker]:
-    heard = wait([worker.child.line for worker in crew])
-    return [worker for worker in crew if worker.child.line in heard]
+    heard = wait([end for worker in crew for end in (worker.child.line, worker.child.process.sentinel)])
+    return [worker for worker in crew if {worker.child.line, worker.child.process.sentinel} & {*heard}]
 
 
 def _reason(worker: _Worker, attempts: int) -> str:
-    killed = -worker.exitcode in {item.value for item in signal.Signals}
-    how = signal.Signals(-worker.exitcode).name if killed else f"exit code {worker.exitcode}"
+    code = worker.exitcode
+    if code is None:
+        how = "it closed its line"
+    else:
+        how = signal.Signals(-code).name if -code in {item.value for item in signal.Signals} else f"exit code {code}"
     perhaps = "; perhaps memory ran out: fewer --jobs need less" if how == "SIGKILL" else ""
     times = "once" if attempts == 1 else f"{attempts} times without an epoch between"
     return f"its process died {times} ({how}){perhaps}"
@@ -133,12 +143,10 @@ def _context() -> Iterator[Context]:
     if sys.platform != "linux" or torch.cuda.is_available():
         yield context
         return
-    from multiprocessing import forkserver
-
-    # The server that reading the images left has imported other things; only a new one takes this list.
-    forkserver._forkserver._stop()  # type: ignore[attr-defined]  # noqa: SLF001
+    # The server that reading the images left has imported other things.
+    leave_server()
     context.set_forkserver_preload([__name__, "unifocal.training.loop"])
     try:
         yield context
     finally:
-        forkserver._forkserver._stop()  # type: ignore[attr-defined]  # noqa: SLF001
+        leave_server()

@@ -10,6 +10,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from unifocal.augmentation import BatchAugmentation, standard
 from unifocal.config.schema import TrainingConfig
+from unifocal.data.child import end_with_parent
 from unifocal.training.patches import Patches
 from unifocal.training.samples import Cases, Key, ShuffledCases, TrainingSamples, ValidationSamples
 from unifocal.training.settings import choose_workers
@@ -41,6 +42,7 @@ def training_batches(
         sampler=order,
         num_workers=workers,
         persistent_workers=workers > 0,
+        worker_init_fn=_ends_with_parent if workers else None,
         pin_memory=torch.cuda.is_available(),
     )
 
@@ -81,6 +83,11 @@ def batch_on(device: torch.device, samples: Sequence[tuple[Tensor, Tensor]]) -> 
     """A batch on a device, of samples that are there or elsewhere."""
     images, classes = zip(*samples, strict=True)
     return torch.stack([each.to(device) for each in images]), torch.stack([each.to(device) for each in classes])
+
+
+def _ends_with_parent(_worker: int) -> None:
+    # The loader's own way looks at who its parent is, which does not change where a server forks for it.
+    end_with_parent()
 
 
 def _as_is(batch: Any) -> Any:
