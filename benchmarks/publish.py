@@ -61,8 +61,12 @@ def publish(study: Path, target: Path, figures: list[str], commit: str) -> str:
 
 
 def portable(told: dict[str, Any]) -> dict[str, Any]:
-    """The settings without where this machine kept things: data and results are named on the command line."""
+    """The settings without where this machine kept things, and with the precision that it had.
+
+    Data and results are named on the command line.
+    """
     config = settings_of_record(told)
+    config["training"] = config["training"] | {"precision": told["machine"]["precision"]}
     config["data"] = config["data"] | {"folder": None}
     if "cache" in config:
         config["cache"] = config["cache"] | {"folder": None}

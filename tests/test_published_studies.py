@@ -76,3 +76,4 @@ def test_publishing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     settings = (target / "config.yaml").read_text()
     assert str(tmp_path) not in settings
     assert StudyConfig.model_validate(yaml.safe_load(settings)).losses[0].name == "bce"
+    assert StudyConfig.model_validate(yaml.safe_load(settings)).training.precision == "float32", "as the machine had"

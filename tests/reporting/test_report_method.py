@@ -191,6 +191,24 @@ def test_networks_that_found_nothing_at_their_end_are_a_caution(shared_study: St
     assert "learning rate" in words
 
 
+def test_weights_that_were_kept_too_early_are_a_caution(shared_study: Study) -> None:
+    view = read_study(shared_study.folder)
+    values = {0: [0.1, 0.5], 1: [0.3, 0.5], 2: [0.0, 0.0]}
+
+    def with_history(run: Run) -> Run:
+        if run.loss != "focal":
+            return run
+        history = pd.DataFrame({"epoch": [0, 1], "validation_dice": values[run.fold]})
+        return replace(run, history=history, best_epoch=0)
+
+    assert not view.kept_early
+    changed = replace(view, runs=tuple(map(with_history, view.runs)))
+    assert changed.kept_early == {"focal": "1 of 3 runs"}
+    words = " ".join(cautions(changed, shared_study.analysis))
+    assert "focal: 1 of 3 runs" in words
+    assert "training.monitor=dice" in words
+
+
 def test_undefined_scores_are_a_caution_with_their_reasons(tmp_path: Path) -> None:
     study, analysis = write_sample(tmp_path, Sample(patients=8, empty=2, seeds=2))
     (words,) = cautions(study, analysis)

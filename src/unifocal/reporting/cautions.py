@@ -47,6 +47,13 @@ def _of_runs(study: StudyView) -> Iterator[str]:
             f"Some networks found nothing even in validation when training ended ({nothing}): they did not learn, and "
             f"their scores are no measure of the loss. Try {remedy}a lower learning rate, or more epochs."
         )
+    early = ", ".join(f"{loss}: {runs}" for loss, runs in study.kept_early.items())
+    if early:
+        yield (
+            "Some runs kept weights with less than half of the best validation Dice that they reached, since those had "
+            f"the lowest validation loss ({early}): the loss may look worse than it is. "
+            "--set training.monitor=dice keeps the weights of the best Dice."
+        )
     improving = ", ".join(f"{loss}: {runs}" for loss, runs in study.still_improving.items())
     if improving:
         yield f"Training was still improving when it ended ({improving}): more epochs may change the ranking."

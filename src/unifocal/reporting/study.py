@@ -202,6 +202,25 @@ class StudyView:
         return found
 
     @property
+    def kept_early(self) -> dict[str, str]:
+        """The losses with runs that kept weights of less than half of the best validation Dice that they reached.
+
+        Each with how many runs those are, as `2 of 5 runs`.
+        """
+        found = {}
+        for loss in self.losses:
+            told = [(run.best_epoch, run.history) for run in self.runs if run.loss == loss and run.history is not None]
+            dice = [
+                (history.set_index("epoch")["validation_dice"].get(kept), history["validation_dice"].max())
+                for kept, history in told
+                if {"epoch", "validation_dice"} <= {*history}
+            ]
+            poor = sum(kept is not None and most >= NOTHING and kept < most / 2 for kept, most in dice)
+            if poor:
+                found[loss] = f"{poor} of {len(dice)} runs"
+        return found
+
+    @property
     def time_spent(self) -> tuple[StageTime, ...]:
         """Where the time went (`profile.csv`), read when it is asked for, as drawing figures takes time, too."""
         return read_time_spent(self.folder / "profile.csv")
