@@ -48,10 +48,7 @@ class Nursery:
         self.traces = Path(tempfile.mkstemp(suffix=".traces")[1])
         self.context = Context()
         self.context.set_forkserver_preload([__name__, *PRELOAD])
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setenv(_TRACES, str(self.traces))
-            patch.setenv("PYTHONPATH", str(Path(__file__).parent), prepend=os.pathsep)
-            forkserver.ensure_running()
+        self._ensure_running()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -61,7 +58,15 @@ class Nursery:
         self._stop()
         self.traces.unlink()
 
+    def _ensure_running(self) -> None:
+        """The server, which dies with an error where a study is killed while it asks for a process."""
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv(_TRACES, str(self.traces))
+            patch.setenv("PYTHONPATH", str(Path(__file__).parent), prepend=os.pathsep)
+            forkserver.ensure_running()
+
     def start(self, arguments: tuple[str, ...]) -> BaseProcess:
+        self._ensure_running()
         process = self.context.Process(target=run_study, args=(arguments, forkserver._forkserver._forkserver_address))
         process.start()
         return process

@@ -18,6 +18,7 @@ from PIL import Image
 
 from unifocal.config.resolve import resolve
 from unifocal.config.schema import StudyConfig
+from unifocal.experiments import folder as study_folder
 
 # Six patients at 32 pixels, a network of two levels, two epochs: seconds, not minutes.
 TINY = (
@@ -123,6 +124,40 @@ def test_killed_again_and_again_it_ends_with_the_same_scores(study: Path, phanto
     assert subprocess.run(command, capture_output=True, check=False).returncode == 0
     for name in ("scores.csv", "probabilities.csv.gz"):
         assert (tmp_path / "s" / name).read_bytes() == (study / name).read_bytes()
+
+
+class Killed(BaseException):
+    """Not an Exception, so that nobody catches it by accident."""
+
+
+@pytest.mark.usefixtures("no_report")
+def test_killed_while_it_writes_its_first_files_it_goes_on(
+    study: Path, phantom: Path, tmp_path: Path, unifocal: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At each of them: before it, with half of it written, and after it."""
+    command = ("compare", "--data", phantom, "--out", tmp_path / "s", "--jobs", "1", *TINY)
+    write, written = study_folder.write_text, []
+
+    def dying(path: Path, text: str) -> None:
+        moment = len(written) % 3
+        written.append(path.name)
+        if moment == 1:
+            path.parent.mkdir(exist_ok=True)
+            path.with_name(f"{path.name}.partial").write_text(text[: len(text) // 2], encoding="utf-8")
+        elif moment == 2:
+            write(path, text)
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(study_folder, "write_text", dying)
+        for _ in range(6):
+            with pytest.raises(Killed):
+                unifocal(*command)
+    assert written == ["study.yaml"] * 3 + ["cases.csv"] * 3
+    assert unifocal(*command)[0] == 0
+    for name in ("scores.csv", "cases.csv"):
+        assert (tmp_path / "s" / name).read_bytes() == (study / name).read_bytes()
+    assert not list((tmp_path / "s").glob("*.partial"))
 
 
 def test_another_study_in_the_folder_is_refused(study: Path, phantom: Path, unifocal: Call) -> None:

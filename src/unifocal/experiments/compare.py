@@ -90,8 +90,9 @@ def _compare(config: StudyConfig, command: str, reporter: Reporter) -> StudyOutc
     with lock_study(config.out), noted():
         settings = earlier or describe_study(config, checked, prepared, folds, identity, command)
         if earlier is None:
-            write_table(config.out / "cases.csv", cases_table(checked, folds, config.split.by))
             write_yaml(config.out / "study.yaml", settings)
+        if not (config.out / "cases.csv").is_file():
+            write_table(config.out / "cases.csv", cases_table(checked, folds, config.split.by))
         runs = OuterRuns(config, checked, prepared, folds, settings["machine"])
         return _conclude(course, _run_rounds(course, runs, records, reporter), reporter)
 

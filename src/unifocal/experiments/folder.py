@@ -145,8 +145,9 @@ def check_out(folder: Path, marker: str, *, allowed: Sequence[str] = ()) -> None
     if folder.is_file():
         raise bad_input(str(folder), "is a file", "Choose another --out.")
     if folder.is_dir() and not (folder / marker).is_file():
+        known = {*allowed, f"{marker}.partial"}  # whoever is killed leaves half of its first file
         strangers = sorted(
-            path.name for path in folder.iterdir() if not path.name.startswith(".") and path.name not in allowed
+            path.name for path in folder.iterdir() if not path.name.startswith(".") and path.name not in known
         )
         if strangers:
             named = ", ".join(strangers[:3]) + (" ..." if len(strangers) > 3 else "")

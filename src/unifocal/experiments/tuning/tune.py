@@ -85,9 +85,9 @@ def tune(config: TuneConfig, *, command: str, reporter: Reporter) -> TuneOutcome
     with lock_study(config.out):
         settings = earlier or describe_study(study, checked, prepared, folds, identity, command)
         settings |= _told(config, settings, space, left_out)
-        if earlier is None:
-            write_table(config.out / "cases.csv", cases_table(checked, folds, config.split.by))
         write_yaml(config.out / "study.yaml", settings)
+        if not (config.out / "cases.csv").is_file():
+            write_table(config.out / "cases.csv", cases_table(checked, folds, config.split.by))
         plan = _plan(config, prepared, folds, space, settings)
         return _conclude(config, plan, _search(config, plan, reporter), reporter)
 
