@@ -116,6 +116,13 @@ class Child:
             self.line.close()
 
 
+def describe_end(code: int | None) -> str:
+    """How a process ended, by what `Child.close` says: `SIGKILL`, `exit code 3`."""
+    if code is None:
+        return "it closed its line"
+    return signal.Signals(-code).name if -code in {item.value for item in signal.Signals} else f"exit code {code}"
+
+
 def _begin(serve: Callable[..., None], line: "Connection[Any, Any]", *arguments: Any) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # an interrupted parent ends it
     end_with_parent()

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import Any, Literal, TypeVar
 
-from unifocal.data.child import Child, Context
+from unifocal.data.child import Child, Context, describe_end
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -215,12 +215,9 @@ class _Crew:
 
 
 def _expired(code: int | None) -> Failed:
-    if code is None:
-        return Failed("crashed", "it closed its line")
     if sys.platform != "win32" and code == -signal.SIGKILL:
         return Failed("memory", "killed by the system")
-    known = -code in {item.value for item in signal.Signals}
-    return Failed("crashed", signal.Signals(-code).name if known else f"exit code {code}")
+    return Failed("crashed", describe_end(code))
 
 
 def _serve(line: "Connection[Any, Any]", function: Callable[[Any], Any], preload: tuple[str, ...]) -> None:

@@ -1,7 +1,6 @@
 """Work in processes of this machine, any of which may die at any moment."""
 
 import pickle
-import signal
 import sys
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -12,7 +11,7 @@ from typing import Any
 
 import torch
 
-from unifocal.data.child import Child, Context, leave_server
+from unifocal.data.child import Child, Context, describe_end, leave_server
 from unifocal.experiments.attempts import Attempts
 from unifocal.experiments.work import Work
 from unifocal.training.process import prepare_process
@@ -111,11 +110,7 @@ def _ready(crew: Sequence[_Worker]) -> list[_Worker]:
 
 
 def _reason(worker: _Worker, attempts: int) -> str:
-    code = worker.exitcode
-    if code is None:
-        how = "it closed its line"
-    else:
-        how = signal.Signals(-code).name if -code in {item.value for item in signal.Signals} else f"exit code {code}"
+    how = describe_end(worker.exitcode)
     perhaps = "; perhaps memory ran out: fewer --jobs need less" if how == "SIGKILL" else ""
     times = "once" if attempts == 1 else f"{attempts} times without an epoch between"
     return f"its process died {times} ({how}){perhaps}"
