@@ -57,6 +57,11 @@ def difference(comparison: pd.DataFrame, name: str, base: str) -> str:
     return f"{sign * pair['difference'] + 0:+.3f} ({low + 0:+.3f} to {high + 0:+.3f})"
 
 
+def labels_of(losses: str) -> list[str]:
+    """Losses, written as `--losses` of `compare` takes them, as scores call them."""
+    return [loss.label for loss in StudyConfig.model_validate({"losses": losses}).losses]
+
+
 def main() -> None:
     """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -65,7 +70,7 @@ def main() -> None:
     parser.add_argument("--metric", default="dice", choices=METRICS)
     given = parser.parse_args()
     studies = {name: read(Path(folder)) for name, _, folder in (each.partition("=") for each in given.studies)}
-    losses = [loss.label for loss in StudyConfig.model_validate({"losses": given.losses}).losses]
+    losses = labels_of(given.losses)
     missing = [
         f"{name} has no {loss}" for name, own in studies.items() for loss in losses if loss not in set(own["loss"])
     ]
