@@ -40,7 +40,7 @@ WAYS = {
 }
 # What is compared with what: the faults at as many epochs per fold, and carrying over at as many epochs in the end.
 PAIRS = (("images", "patients"), ("carried", "patients"), ("longer_images", "longer"), ("carried", "longer"))
-LOSSES = ("bce", "focal")
+LOSSES = "bce,focal"
 RESAMPLES = 10_000
 _COUNTS = ["true_positives", "false_positives", "false_negatives"]
 Draws = NDArray[np.float64]
@@ -87,7 +87,7 @@ def study(given: argparse.Namespace, way: str) -> None:
     config = StudyConfig.model_validate(
         {
             "data": {"folder": given.data},
-            "losses": ",".join(LOSSES),
+            "losses": given.losses,
             "split": {"folds": given.folds, "by": "patient" if way in {"patients", "longer"} else "image"},
             "preprocessing": {"size": given.size, "intensity": "unit", "skull_strip": "source_a"},
             "training": training,
@@ -152,7 +152,7 @@ def differences(given: argparse.Namespace, scores: dict[str, pd.DataFrame]) -> t
     weights = rng.multinomial(len(patients), np.full(len(patients), 1 / len(patients)), RESAMPLES).astype(np.float64)
     means, rows = [], []
     names = named(given)
-    for loss in LOSSES:
+    for loss in given.losses.split(","):
         own = {way: each[each["loss"] == loss] for way, each in scores.items()}
         together = pd.concat([each.assign(loss=way, fold=0) for way, each in own.items()])
         analysis = analyse(together, noun="method")
@@ -176,7 +176,7 @@ def distances(given: argparse.Namespace, scores: dict[str, pd.DataFrame]) -> str
     """Hausdorff distances of images, and of pooled coordinates."""
     rows = []
     for way, name in named(given).items():
-        for loss in LOSSES:
+        for loss in given.losses.split(","):
             own = wide(scores[way]).query("loss == @loss")
             folds = []
             for fold, part in own.groupby("fold"):
@@ -228,6 +228,7 @@ def main() -> None:
     """Run all ways side by side, and compare them."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add_options(parser, WAYS)
+    parser.add_argument("--losses", default=LOSSES, help="names, without parameters")
     parser.add_argument("--epochs", type=int, default=15)
     parser.add_argument("--size", type=int, default=128)
     parser.add_argument("--batch", type=int, default=16)
@@ -236,7 +237,8 @@ def main() -> None:
     if given.way:
         study(given, given.way)
         return
-    with side_by_side(__file__, parser, given, WAYS, ("epochs", "size", "batch", "folds")) as (folder, command):
+    deciding = ("losses", "epochs", "size", "batch", "folds")
+    with side_by_side(__file__, parser, given, WAYS, deciding) as (folder, command):
         given.folder = folder
         scores = {way: pd.read_csv(folder / way / "scores.csv", dtype={"case": str, "patient": str}) for way in WAYS}
         text = page(given, scores, command)

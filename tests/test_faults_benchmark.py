@@ -50,7 +50,7 @@ def test_differences_between_ways(faults: Any) -> None:
         values = dict(zip(faults._COUNTS, counts, strict=True)) | {"dice": dice, "hausdorff": 1.0}
         rows = [
             (loss, 0, 0, "0", case, case[0], metric, value + (metric == "dice") * 0.01 * case.startswith("b"), "1")
-            for loss in faults.LOSSES
+            for loss in faults.LOSSES.split(",")
             for case in ("a1", "a2", "b1", "c1", "d1", "e1")
             for metric, value in values.items()
         ]
@@ -60,7 +60,7 @@ def test_differences_between_ways(faults: Any) -> None:
 
     found = {"patients": 0.1, "images": 0.2, "carried": 0.5, "longer": 0.6, "longer_images": 0.7}
     scores = {way: scored(dice, (dice * 10, 10 - dice * 10, 10 - dice * 10)) for way, dice in found.items()}
-    given = argparse.Namespace(epochs=15, folds=5)
+    given = argparse.Namespace(losses=faults.LOSSES, epochs=15, folds=5)
     means, differing = faults.differences(given, scores)
     assert "| `focal`, folds over images, weights carried over | 0.502 (" in means
     assert "| `bce`, folds over patients, 75 epochs | 0.602 (" in means
@@ -90,8 +90,8 @@ def test_weights_go_into_the_next_fold(
         return result
 
     monkeypatch.setattr(run, "fit", watched)
-    monkeypatch.setattr(faults, "LOSSES", ("bce",))
-    given = argparse.Namespace(data=tmp_path / "data", folder=tmp_path, epochs=1, size=32, batch=4, folds=2)
+    small = {"losses": "bce", "epochs": 1, "size": 32, "batch": 4, "folds": 2}
+    given = argparse.Namespace(data=tmp_path / "data", folder=tmp_path, **small)
     faults.study(given, way)
     assert len(begun) == 2
     study = yaml.safe_load((tmp_path / way / "study.yaml").read_text(encoding="utf-8"))
