@@ -16,7 +16,7 @@ from unittest.mock import patch
 
 import numpy as np
 import pandas as pd
-from beside_studies import difference
+from beside_studies import difference, labels_of
 from numpy.typing import NDArray
 from PIL import Image
 from report import circumstances, table
@@ -152,7 +152,7 @@ def differences(given: argparse.Namespace, scores: dict[str, pd.DataFrame]) -> t
     weights = rng.multinomial(len(patients), np.full(len(patients), 1 / len(patients)), RESAMPLES).astype(np.float64)
     means, rows = [], []
     names = named(given)
-    for loss in given.losses.split(","):
+    for loss in labels_of(given.losses):
         own = {way: each[each["loss"] == loss] for way, each in scores.items()}
         together = pd.concat([each.assign(loss=way, fold=0) for way, each in own.items()])
         analysis = analyse(together, noun="method")
@@ -176,7 +176,7 @@ def distances(given: argparse.Namespace, scores: dict[str, pd.DataFrame]) -> str
     """Hausdorff distances of images, and of pooled coordinates."""
     rows = []
     for way, name in named(given).items():
-        for loss in given.losses.split(","):
+        for loss in labels_of(given.losses):
             own = wide(scores[way]).query("loss == @loss")
             folds = []
             for fold, part in own.groupby("fold"):

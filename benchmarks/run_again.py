@@ -3,7 +3,7 @@
 python benchmarks/run_again.py docs/results/source_a_family --data ../shared/data/brain_t1ce --losses bce --folds 0
 
 Takes the settings from the published folder, from the root of this repository, and trains nothing but the runs that are
-asked for: a minute or a few instead of the study's hours. Ends with 0 where every score is the published one, with 1
+asked for: minutes instead of the study's hours. Ends with 0 where every score is the published one, with 1
 where one is not, with 2 where the question or the data are wrong.
 """
 
@@ -25,6 +25,7 @@ from unifocal.experiments.plan import training_for
 from unifocal.experiments.pool import execute_all
 from unifocal.experiments.progress import ConsoleReporter
 from unifocal.experiments.record import describe_study, identity_of
+from unifocal.metrics import METRICS
 from unifocal.problems import InputError, bad_input
 from unifocal.training.settings import choose_precision
 
@@ -104,13 +105,10 @@ def beside(published: pd.DataFrame, again: pd.DataFrame, keys: Keys, metric: str
         values = chosen[["value", "value_again"]].apply(pd.to_numeric, errors="coerce")
         apart = (values["value"] - values["value_again"]).abs().max()
         means = [f"{values[name].mean():.6f}" for name in values]
-        rows.append([f"`{run[0]}`, fold {run[1]}, seed {run[2]}", *means, f"{apart:.2g}", _of(part["same"])])
+        same = f"{part['same'].sum()} of {len(part)}"
+        rows.append([f"`{run[0]}`, fold {run[1]}, seed {run[2]}", *means, f"{apart:.2g}", same])
     head = ["", f"mean {metric} of cases, published", "again", "furthest case", "scores that are the same"]
     return table(head, rows), bool(both["same"].all())
-
-
-def _of(same: pd.Series) -> str:
-    return f"{same.sum()} of {len(same)}"
 
 
 def main() -> None:
@@ -122,7 +120,7 @@ def main() -> None:
     parser.add_argument("--folds", nargs="+", type=int, help="from 0; else all")
     parser.add_argument("--seeds", nargs="+", type=int, help="else all")
     parser.add_argument("--jobs", type=int, default=1)
-    parser.add_argument("--metric", default="dice", help="that the table shows; all are compared")
+    parser.add_argument("--metric", default="dice", choices=METRICS, help="that the table shows; all are compared")
     parser.add_argument("--out", type=Path, help="where the runs go, to be continued; else a temporary folder")
     given = parser.parse_args()
     published = read_scores(given.folder / "scores.csv.gz")
