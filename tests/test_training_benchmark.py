@@ -7,6 +7,8 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+import torch
+from torch import nn
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 Module = Callable[[str], ModuleType]
@@ -111,3 +113,32 @@ def test_a_quick_prediction_of_keras(module: Module, capfd: pytest.CaptureFixtur
     ((_, who, milliseconds),) = rows(capfd.readouterr().out, "32x32, 2")
     assert who == "Keras, float32"
     assert float(milliseconds) > 0
+
+
+def test_the_floor_of_prediction_counts_each_convolution(module: Module) -> None:
+    floor = module("prediction_floor")
+    network = nn.Sequential(
+        nn.Conv2d(3, 4, 3, padding=1), nn.ReLU(inplace=True), nn.ConvTranspose2d(4, 2, 2, stride=2)
+    ).eval()
+    images = torch.randn(5, 3, 6, 8)
+    calls = floor.convolutions(network, images)
+    first, last = (torch.ops.aten.convolution.default(*call) for call in calls)
+    torch.testing.assert_close(first, network[0](images))
+    torch.testing.assert_close(last, network(images))
+    multiplications = 5 * 6 * 8 * (3 * 4 * 3 * 3 + 4 * 2 * 2 * 2)
+    assert floor.operations(network, images) == 2 * multiplications
+
+
+def test_the_floor_of_prediction_is_written(module: Module, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    floor = module("prediction_floor")
+    monkeypatch.setattr(floor, "MATRIX", 64)
+    monkeypatch.setattr(floor, "prepare_process", torch.set_num_threads)
+    page = tmp_path / "page.md"
+    monkeypatch.setattr(sys, "argv", ["floor", "--shapes", "16x16:2", "--rounds=1", "--threads=1", f"--write={page}"])
+    floor.main()
+    ((first, *numbers),) = rows(page.read_text(), "16x16, 2")
+    assert first == "16x16, 2, float32"
+    operations, network, alone, least, *shares = (float(number.removesuffix(" %")) for number in numbers)
+    assert operations == pytest.approx(1.516240896 / 64, abs=0.006)
+    assert min(network, alone, least) >= 0
+    assert len(shares) == 2
