@@ -358,3 +358,19 @@ def test_the_axis_ends_where_values_end(tmp_path: Path) -> None:
     low, high, rows = ranking(wide)
     assert (low, high) == ("0.00", "1.00")
     assert all((row.left, row.width) == (0, 100) for row in rows)
+
+
+def test_a_network_that_is_no_unet_is_named_as_what_it_is(shared_study: Study) -> None:
+    settings = _settings(shared_study)
+    settings["config"]["network"] = {"name": "monai:SegResNet", "arguments": {"init_filters": 16}, "parameters": 1234}
+    words = _words(shared_study, settings)
+    assert "monai:SegResNet (init_filters = 16). 1,234 parameters." in words
+    assert "Ronneberger" not in words
+
+
+def test_where_widths_are_searched_not_all_losses_start_from_the_same_weights(shared_study: Study) -> None:
+    settings = _settings(shared_study)
+    assert "every loss started from the same initial weights" in _words(shared_study, settings)
+    tuning = {"over": [{"name": "width", "values": [8, 16]}], "objective": ["dice"], "trials": 2, "inner_folds": 2}
+    settings["config"]["tuning"] = tuning
+    assert "losses whose networks have the same width started from" in _words(shared_study, settings)

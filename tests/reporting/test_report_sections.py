@@ -153,10 +153,12 @@ def test_marks_of_other_metrics_follow_their_comparison(sample: tuple[StudyView,
     table = results_table(replace(analysis, summary=summary, comparison=comparison), LOSSES, label)
     texts = [cell.text for cell in table.rows[table.row_metrics.index("hd95")][1]]
     assert texts == [f"5.00{WORSE}", "2.00", f"3.00{EQUIVALENT}"]
-    # The mean and the ranks must agree, as for the verdict.
+    # As for the verdict: the mean is better, and either the ranks are or its interval leaves zero out.
     comparison.loc[chosen, "effect_size"] = [-0.9, 0.9, -0.2]
-    table = results_table(replace(analysis, summary=summary, comparison=comparison), LOSSES, label)
-    assert table.rows[table.row_metrics.index("hd95")][1][0].text == "5.00"
+    for lower, text in ((1.0, f"5.00{WORSE}"), (-1.0, "5.00")):
+        comparison.loc[chosen, "lower"], comparison.loc[chosen, "upper"] = lower, 6.0
+        table = results_table(replace(analysis, summary=summary, comparison=comparison), LOSSES, label)
+        assert table.rows[table.row_metrics.index("hd95")][1][0].text == text
 
 
 def test_the_papers_table_is_the_other_way_round(sample: tuple[StudyView, Analysis]) -> None:

@@ -25,7 +25,7 @@ def analysis() -> Analysis:
             counts |= {"false_negatives": 100 - hits, "true_negatives": 1000}
             known = {"loss": loss, "fold": 0, "seed": 0, "case": f"c{patient}", "patient": f"p{patient}", "label": 1}
             rows += [known | {"metric": metric, "value": found, "unit": ""} for metric, found in counts.items()]
-    left = (Departure("gone", 1, 5, "a", -0.05, 0.001, 0.004, 8),)
+    left = (Departure("gone", 1, 5, "a", -0.05, 0.001, 0.004, 8, 1),)
     return analyse(pd.DataFrame(rows), resamples=100, order=LOSSES, left=left)
 
 

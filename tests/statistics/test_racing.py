@@ -203,7 +203,7 @@ def raced(make_scores: MakeScores, *, stay: int = 2) -> tuple[pd.DataFrame, tupl
     losses = {"bad": base[:12] - 0.1 + rng.normal(0, 0.01, 12), "good": base}
     if stay == 2:
         losses["other"] = base + rng.normal(0, 0.05, 30)
-    departure = Departure("bad", 1, 5, "good", -0.1, 0.0005, 0.004, 12)
+    departure = Departure("bad", 1, 5, "good", -0.1, 0.0005, 0.004, 12, 1)
     return make_scores(losses), (departure,)
 
 
@@ -241,8 +241,8 @@ def test_a_race_with_one_left_has_a_winner(make_scores: MakeScores) -> None:
 
 def test_those_who_leave_together_are_named_together(make_scores: MakeScores) -> None:
     scores, (first,) = raced(make_scores)
-    other = Departure("other", 1, 5, "good", -0.1, 0.003, 0.004, 12)
-    third = Departure("third", 2, 5, "good", -0.1, 0.003, 0.004, 18)
+    other = Departure("other", 1, 5, "good", -0.1, 0.003, 0.004, 12, 1)
+    third = Departure("third", 2, 5, "good", -0.1, 0.003, 0.004, 18, 1)
     more = scores[scores["loss"] == "bad"].assign(loss="third")
     sentence = analyse(pd.concat([scores, more]), resamples=100, left=(first, other, third)).verdict.sentence
     assert "bad and other left the race after round 2 of 5, worse than good (p at most 0.003); third left" in sentence

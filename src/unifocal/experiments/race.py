@@ -20,7 +20,7 @@ Records = Mapping[RunKey, dict[str, Any] | None]
 
 _COLUMNS = (
     *("loss", "left_after_fold", "seed", "against", "difference", "p", "threshold", "patients"),
-    *("round", "rounds"),
+    *("label", "round", "rounds"),
 )
 _COUNTS = ["true_positives", "false_negatives"]
 
@@ -134,6 +134,7 @@ def read_departures(folder: Path) -> tuple[Departure, ...]:
                 p=float(row["p"]),
                 threshold=float(row["threshold"]),
                 patients=int(row["patients"]),
+                label=int(row["label"]),
             )
             for row in table.to_dict("records")
         )
@@ -161,5 +162,5 @@ def _row(departure: Departure, rounds: Sequence[Round]) -> tuple[object, ...]:
     fold, seed = rounds[departure.round][-1]
     return (
         *(departure.loss, fold, seed, departure.against, departure.difference, departure.p, departure.threshold),
-        *(departure.patients, departure.round, departure.rounds),
+        *(departure.patients, departure.label, departure.round, departure.rounds),
     )

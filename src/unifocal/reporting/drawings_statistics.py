@@ -7,7 +7,7 @@ from unifocal.reporting.figure import colours
 from unifocal.reporting.plots_agreement import draw_agreement, limits_of, sizes_of
 from unifocal.reporting.plots_ranking import draw_critical_difference, draw_rank_shares, draw_variance
 from unifocal.reporting.study import StudyView
-from unifocal.reporting.tables import SIGNIFICANT, metric_title, ranked_patients
+from unifocal.reporting.tables import SIGNIFICANT, metric_title
 from unifocal.reporting.wording import capital, count, in_print, number, p_value, plural, share, signed
 from unifocal.statistics.result import Analysis
 
@@ -82,14 +82,14 @@ def rank_shares(study: StudyView, analysis: Analysis) -> Drawing | None:
     """How often each loss took each rank under the bootstrap."""
     shares = analysis.rank_shares.dropna(subset="share") if len(analysis.rank_shares) else analysis.rank_shares
     order = [str(loss) for loss in analysis.ranking["loss"]]
-    if shares.empty or len(order) < 2 or ranked_patients(analysis) < 2:
+    if shares.empty or len(order) < 2 or analysis.n_ranked < 2:
         return None
     first = {str(row["loss"]): float(row["share"]) for row in shares.to_dict("records") if int(row["rank"]) == 1}
     words = Words(
         title="How stable the ranking is",
         caption=(
             "The share in % of bootstrap resamples of the patients (n = "
-            f"{count(ranked_patients(analysis), 'patient')}) in which each {study.noun} took each rank by its mean. "
+            f"{count(analysis.n_ranked, 'patient')}) in which each {study.noun} took each rank by its mean. "
             "One strong field per row: a stable rank. A row of equal fields: any rank is possible."
         ),
         alt=f"Rank 1 in: {'; '.join(f'{loss} {share(first.get(loss, 0.0))}' for loss in order)} of the resamples.",

@@ -150,9 +150,16 @@ def _network(study: StudyView) -> str:
     width, depth = network.get("width"), network.get("depth")
     dropout, normalization = network.get("dropout"), network.get("normalization")
     parameters = network.get("parameters")
+    counted = parameters is not None and f"{int(parameters):,} parameters."
+    name = str(network.get("name") or "")
+    if ":" in name:
+        given = network.get("arguments")
+        written = ", ".join(f"{key} = {value}" for key, value in given.items()) if isinstance(given, Mapping) else ""
+        return _sentences([f"{name}{f' ({written})' if written else ''}.", counted])
     return _sentences(
         [
-            "U-Net (Ronneberger et al. 2015)"
+            ("3D U-Net" if network.get("dimensions") == 3 else "U-Net")
+            + " (Ronneberger et al. 2015)"
             + (f" with {count(int(depth), 'pooling step')}" if depth is not None else "")
             + (f" and {width} channels in the first block, doubled at each step" if width is not None else "")
             + ".",
@@ -163,7 +170,7 @@ def _network(study: StudyView) -> str:
             and ("No normalisation." if normalization == "none" else f"{str(normalization).title()} normalisation."),
             network.get("initialization") in INITIALIZATION
             and f"Initial weights: {INITIALIZATION[network['initialization']]}.",
-            parameters is not None and f"{int(parameters):,} parameters.",
+            counted,
         ]
     )
 
@@ -203,10 +210,16 @@ def _training(study: StudyView) -> str:
             f"The weights of the epoch with the best validation {monitor} were kept.",
             PRECISION.get(str(study.setting("machine", "precision"))),
             AUGMENTATION.get(str(training.get("augmentation"))),
-            "Within a fold and seed every loss started from the same initial weights.",
+            f"Within a fold and seed {_alike(study)} started from the same initial weights.",
             f"{'Seed' if len(seeds) == 1 else 'Seeds'}: {enumeration([str(seed) for seed in seeds])}.",
         ]
     )
+
+
+def _alike(study: StudyView) -> str:
+    over = study.setting("config", "tuning", "over")
+    searched = [item.get("name") for item in over if isinstance(item, Mapping)] if isinstance(over, list) else []
+    return "losses whose networks have the same width" if "width" in searched else "every loss"
 
 
 def _losses(study: StudyView) -> Passage:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from unifocal.metrics import METRICS
 from unifocal.reporting.drawings import measure_of
-from unifocal.reporting.wording import ABSENT, digits_for, interval, number
+from unifocal.reporting.wording import digits_for, interval, number, share
 from unifocal.statistics.result import Analysis
 
 
@@ -56,16 +56,15 @@ def ranking(analysis: Analysis) -> tuple[str, str, list[RankedLoss]]:
     rows = []
     for row in table.to_dict("records"):
         mean, lower, upper = (float(row[name]) for name in ("mean", "lower", "upper"))
-        share = float(row["probability_best"])
-        known = math.isfinite(share)
+        best = float(row["probability_best"])
         width = place(upper) - place(lower) if math.isfinite(upper - lower) else 0.0
         rows.append(
             RankedLoss(
                 loss=str(row["loss"]),
                 mean=number(mean, digits),
                 interval=interval(lower, upper, digits),
-                probability=_percent(share),
-                share=share if known else 0.0,
+                probability=share(best),
+                share=best if math.isfinite(best) else 0.0,
                 rank=number(float(row["mean_rank"]), 2),
                 left=place(lower),
                 width=round(width, 2),
@@ -73,9 +72,3 @@ def ranking(analysis: Analysis) -> tuple[str, str, list[RankedLoss]]:
             )
         )
     return number(low, 2), number(high, 2), rows
-
-
-def _percent(share: float) -> str:
-    if not math.isfinite(share):
-        return ABSENT
-    return "<1 %" if 0 < share < 0.005 else f"{100 * share:.0f} %"

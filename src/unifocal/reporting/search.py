@@ -185,10 +185,11 @@ def _importance_in(path: Path, problems: list[Problem]) -> pd.DataFrame:
 def _patients_in(folder: Path, objectives: tuple[str, ...]) -> pd.DataFrame:
     """What the inner runs scored; a run whose scores cannot be read is left out, for the trial's mean is known."""
     found = []
+    columns, text = ["fold", "patient", "label", "metric", "value"], {"patient": str, "metric": str}
     for path in sorted(folder.glob("**/trial-*/**/scores.csv")):
         named = re.search(r"trial-(\d+)", path.relative_to(folder).as_posix())
         try:
-            table = pd.read_csv(path, usecols=["fold", "patient", "label", "metric", "value"], dtype={"patient": str})
+            table = pd.read_csv(path, usecols=columns, dtype=text, keep_default_na=False, na_values={"value": [""]})
         except (ValueError, OSError):
             continue
         wanted = table[table["metric"].isin(objectives)]

@@ -64,13 +64,6 @@ def unit_of(table: pd.DataFrame, metric: str) -> str:
     return " or ".join(unit for unit in units if unit)
 
 
-def ranked_patients(analysis: Analysis) -> int:
-    """The patients with a value of the main metric, under the loss that has most."""
-    verdict, summary = analysis.verdict, analysis.summary
-    chosen = summary[(summary["metric"] == verdict.metric) & (summary["label"] == verdict.label)]
-    return int(chosen["n_patients"].max()) if len(chosen) else 0
-
-
 def number_cell(value: float, digits: int) -> Cell:
     """A number alone."""
     return Cell(number(value, digits), numbers=(value,))

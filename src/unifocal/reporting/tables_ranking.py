@@ -15,7 +15,6 @@ from unifocal.reporting.tables import (
     metric_title,
     number_cell,
     p_cell,
-    ranked_patients,
     unit_of,
     with_unit,
 )
@@ -101,7 +100,7 @@ def post_hoc_table(analysis: Analysis, noun: str = "loss") -> Table | None:
 def stability_table(analysis: Analysis, noun: str = "loss") -> Table | None:
     """How often each loss takes each rank when the patients are drawn anew."""
     shares, ranking = analysis.rank_shares, analysis.ranking
-    if shares.empty or len(ranking) < 2 or ranked_patients(analysis) < 2:
+    if shares.empty or len(ranking) < 2 or analysis.n_ranked < 2:
         return None
     ranks = sorted({int(rank) for rank in shares["rank"]})
     by_place = {(str(r["loss"]), int(r["rank"])): float(r["share"]) for r in shares.to_dict("records")}

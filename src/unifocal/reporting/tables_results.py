@@ -24,6 +24,7 @@ from unifocal.reporting.tables import (
 )
 from unifocal.reporting.wording import ABSENT, capital, count, enumeration, interval, number
 from unifocal.statistics.result import Analysis
+from unifocal.statistics.standing import judge
 
 WORSE, EQUIVALENT = "†", "‡"
 PAPER_METRICS = ("dice", "iou", "precision", "recall", "hd95", "nsd")
@@ -164,19 +165,8 @@ def marks_against(analysis: Analysis, best: str | None, metric: str, label: int)
     if (best, metric, label) == (verdict.best, verdict.metric, verdict.label):
         return dict.fromkeys(verdict.equivalent, EQUIVALENT) | dict.fromkeys(verdict.told_apart, WORSE)
     chosen = table[(table["metric"] == metric) & (table["label"] == label)]
-    marks = {}
-    for row in chosen.to_dict("records"):
-        if best not in (row["loss_a"], row["loss_b"]):
-            continue
-        other, side = (row["loss_b"], 1) if row["loss_a"] == best else (row["loss_a"], -1)
-        towards = side if direction(metric) == "higher" else -side
-        # As for the verdict: the mean and the ranks must both favour the best.
-        favoured = towards * row["difference"] > 0 and towards * row["effect_size"] > 0
-        if row["p_adjusted"] < SIGNIFICANT and favoured:
-            marks[other] = WORSE
-        elif row.get("is_equivalent", False):
-            marks[other] = EQUIVALENT
-    return marks
+    worse, equivalent = judge(chosen, best, 1 if direction(metric) == "higher" else -1)
+    return dict.fromkeys(equivalent, EQUIVALENT) | dict.fromkeys(worse, WORSE)
 
 
 def pooled_table(analysis: Analysis, losses: Sequence[str], label: int) -> Table:

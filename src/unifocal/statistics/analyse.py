@@ -46,7 +46,8 @@ def analyse(
         scores: One row per score: `loss, fold, seed, case, patient, label, metric, value, unit` and
             perhaps `reason`; an undefined value is missing.
         metric: What the ranking and the verdict rest on: a name in `METRICS` that has a direction.
-        label: Which label they rest on. When None, the one with the fewest elements in the truth.
+        label: Which label they rest on. When None, the one that the losses who left a race were judged by, and without
+            any, the one with the fewest elements in the truth.
         resamples: The number of bootstrap resamples.
         seed: Of the bootstrap and of the permutations.
         order: The losses in the order in which tables show them; the verdict does not depend on it.
@@ -63,7 +64,8 @@ def analyse(
     scores = clean(scores)
     losses = loss_order(scores, order)
     sheets = build_sheets(scores, losses)
-    primary = _primary(scores, sheets, metric, label)
+    judged = label if label is not None or not left else left[0].label
+    primary = _primary(scores, sheets, metric, judged)
     is_repeated = scores["seed"].nunique() > 1
     is_primary = (scores["metric"] == metric) & (scores["label"] == primary.label)
     trainings = separate(scores if is_repeated else scores[is_primary], losses)
@@ -100,6 +102,7 @@ def analyse(
         power=power_table(ranked, best, SIGNIFICANCE / max(1, evidence.n_pairs)),
         agreement=agreement_table(scores, losses),
         resamples=resamples,
+        n_ranked=evidence.n,
         left=tuple(left),
     )
 

@@ -37,9 +37,10 @@ def notes(
     """
     labels = sorted(scores["label"].unique())
     if label is None and len(labels) > 1:
+        when = " of the race's first round, by which losses left it" if left else ""
         yield (
             f"Of the labels {', '.join(map(str, labels))} the verdict rests on {primary.label}, the "
-            "one with the fewest elements in the truth."
+            f"one with the fewest elements in the truth{when}."
         )
     wanted = dict.fromkeys((*(order or ()), *primary.losses))
     unscored = [loss for loss in wanted if loss not in (*ranked.losses, *left)]
@@ -49,6 +50,13 @@ def notes(
     scored = primary.scored[:, shown]
     if scored.any(axis=1).sum() > scored.all(axis=1).sum():
         yield _unequal(scored, len(ranked.patients), noun)
+    uneven = sum(not cells.scored[:, shown].all() for row, cells in primary.uneven.items() if scored[row].all())
+    if uneven:
+        missing = "runs are missing" if noun == "loss" else "files are missing"
+        yield (
+            f"Of {uneven} of {len(primary.patients)} {population(scores)} not every {noun} was scored on the same "
+            f"cases ({missing}): the ranking rests on those that all were scored on, each pair on those that both were."
+        )
     n_undefined = int(primary.n_undefined.sum())
     if n_undefined:
         yield f"{n_undefined} scores are undefined and left out."

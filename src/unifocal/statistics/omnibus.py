@@ -2,6 +2,7 @@
 
 from functools import cache
 from itertools import combinations
+from math import factorial, prod
 
 import numpy as np
 import pandas as pd
@@ -60,7 +61,10 @@ def _iman_davenport(ranks: Floats) -> tuple[float, float, str]:
     slack = n * (k - 1) - chi_squared
     name = "Friedman, as the F of Iman and Davenport"
     if slack <= 1e-9 * n * k:
-        return np.inf, 0.0, name
+        # All rank alike: F has no value, and the exact p is the chance that all agree with the first.
+        _, ties = np.unique(ranks[0], return_counts=True)
+        orders = factorial(k) / prod(factorial(int(tie)) for tie in ties)
+        return np.inf, float(orders ** (1 - n)), "Friedman (all rank alike, exact)"
     statistic = (n - 1) * chi_squared / slack
     return float(statistic), float(fisher.sf(statistic, k - 1, (k - 1) * (n - 1))), name
 

@@ -106,7 +106,7 @@ class Race:
     def _test(self, sheet: Sheet, trainings: dict[tuple[int, str], Trainings]) -> Floats:
         """P of each pair; NaN where it cannot be tested."""
         pairs = list(combinations(range(len(sheet.losses)), 2))
-        differences = pair_differences(sheet.values, pairs)
+        differences = pair_differences(sheet, pairs)
         p = flip_tests(differences, 0, self._flips).either
         if self._seeds > 1:
             apart = trainings[sheet.label, sheet.metric]
@@ -119,7 +119,7 @@ class Race:
 
     def _departures(self, sheet: Sheet, p: Floats) -> tuple[Departure, ...]:
         pairs = list(combinations(range(len(sheet.losses)), 2))
-        differences = pair_differences(sheet.values, pairs)
+        differences = pair_differences(sheet, pairs)
         means = sheet.sign * column_means(sheet.values)
         worse: dict[int, list[tuple[float, Departure]]] = {}
         for place, threshold in _passed(p, self._spare, self._pairs):
@@ -137,6 +137,7 @@ class Race:
                 p=float(p[place]),
                 threshold=threshold,
                 patients=len(column),
+                label=sheet.label,
             )
             worse.setdefault(loser, []).append((float(means[better]), departure))
         # With gaps in the scores pairs may go round in a circle, but somebody stays.

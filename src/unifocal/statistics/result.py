@@ -18,6 +18,7 @@ class Departure:
         p: Of the test of that difference.
         threshold: What p had to stay at or below at that look.
         patients: How many both were scored on.
+        label: Which label's scores decided.
     """
 
     loss: str
@@ -28,6 +29,7 @@ class Departure:
     p: float
     threshold: float
     patients: int
+    label: int
 
 
 @dataclass(frozen=True)
@@ -134,6 +136,7 @@ class Analysis:
             95 % interval, and the limits between which 95 % of single cases are expected, each with its own.
         verdict: The verdict on the primary metric.
         resamples: Of the bootstrap.
+        n_ranked: The patients (or cases) that `ranking` rests on.
         left: Who left the race; their means in `summary` and `pooled` are over fewer patients than the others'.
     """
 
@@ -149,4 +152,5 @@ class Analysis:
     power: pd.DataFrame = field(default_factory=pd.DataFrame)
     agreement: pd.DataFrame = field(default_factory=pd.DataFrame)
     resamples: int | None = None
+    n_ranked: int = 0
     left: tuple[Departure, ...] = ()

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy.stats import t as student
 
 from unifocal.statistics.components import Trainings, mean_squares
-from unifocal.statistics.sheets import Sheet
+from unifocal.statistics.sheets import Sheet, paired
 
 Floats = NDArray[np.float64]
 
@@ -51,7 +51,8 @@ def retrained_pairs(
             continue
         for a, b in combinations(range(len(sheet.losses)), 2):
             key = (sheet.label, sheet.metric, sheet.losses[a], sheet.losses[b])
-            difference = sheet.values[:, a] - sheet.values[:, b]
+            first, second = paired(sheet, a, b)
+            difference = first - second
             apart_difference = apart.values[:, :, a] - apart.values[:, :, b]
             found[key] = retrained(difference[np.isfinite(difference)], apart_difference, apart.folds)
     return found

@@ -1,7 +1,7 @@
 """From the long table of scores to one sheet of patients by losses per label and metric."""
 
-from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
@@ -18,6 +18,24 @@ _WHERE = "the scores"
 
 
 @dataclass(frozen=True, eq=False)
+class Cells:
+    """What one patient's cases, each in each fold that tests it, were scored with.
+
+    Attributes:
+        values: (cells, losses): the mean over trainings; NaN without a defined score.
+        scored: (cells, losses): whether there is a score, defined or not.
+    """
+
+    values: NDArray[np.float64]
+    scored: NDArray[np.bool_]
+
+    def common(self, losses: Sequence[int]) -> Floats | None:
+        """(losses,) means over the cells that all of these losses were scored on; None without any."""
+        rows = self.scored[:, losses].all(axis=1)
+        return column_means(self.values[rows][:, losses]) if rows.any() else None
+
+
+@dataclass(frozen=True, eq=False)
 class Sheet:
     """One metric of one label.
 
@@ -31,6 +49,8 @@ class Sheet:
         scored: (patients, losses): whether there is a score, defined or not.
         n_cases: Per loss, the cases with a defined score.
         n_undefined: Per loss, the scores that are undefined.
+        uneven: The patients, by row, of whom not every loss was scored on the same cases: a run failed, or a loss left
+            a race, and another fold tests other cases of them.
     """
 
     label: int
@@ -42,6 +62,7 @@ class Sheet:
     scored: NDArray[np.bool_]
     n_cases: NDArray[np.int64]
     n_undefined: NDArray[np.int64]
+    uneven: Mapping[int, Cells] = field(default_factory=dict)
 
     @property
     def sign(self) -> int:
@@ -151,20 +172,40 @@ def _sheet(key: tuple[int, str], rows: pd.DataFrame, losses: Sequence[str], pati
         scored=sizes.notna().to_numpy(dtype=np.bool_),
         n_cases=n_cases.to_numpy().astype(np.int64),
         n_undefined=n_undefined.to_numpy().astype(np.int64),
+        uneven=_uneven(rows, losses, patients),
     )
+
+
+def _uneven(rows: pd.DataFrame, losses: Sequence[str], patients: Sequence[object]) -> dict[int, Cells]:
+    cells = rows.groupby(["patient", "case", "fold", "loss"])["value"]
+    scored = cells.size().unstack("loss").reindex(columns=pd.Index(losses)).notna()
+    by_patient = scored.groupby(level="patient")
+    uneven = (by_patient.any() & ~by_patient.all()).any(axis=1)
+    if not uneven.any():
+        return {}
+    values = cells.mean().unstack("loss").reindex(columns=pd.Index(losses))
+    places = {patient: place for place, patient in enumerate(patients)}
+    return {
+        places[patient]: Cells(
+            values.loc[[patient]].to_numpy(dtype=np.float64), scored.loc[[patient]].to_numpy(dtype=np.bool_)
+        )
+        for patient in uneven.index[uneven]
+    }
 
 
 def comparable(sheet: Sheet, without: Collection[str] = ()) -> Sheet:
     """The part of a sheet on which the losses can be ranked fairly.
 
     A loss without any defined value is left out, and so is a patient on whom one of the others was
-    never scored (a run that failed), unless that leaves nobody.
+    never scored (a run that failed), unless that leaves nobody. Where a patient's losses were scored on different
+    cases, only those count that all of them were scored on.
 
     Args:
         sheet: All of it.
         without: Losses to leave out too.
     """
     kept = np.isfinite(sheet.values).any(axis=0) & ~np.isin(np.asarray(sheet.losses, dtype=object), list(without))
+    sheet = _on_common_cases(sheet, np.flatnonzero(kept).tolist())
     rows = sheet.scored[:, kept].all(axis=1) & kept.any()
     if not np.isfinite(sheet.values[rows][:, kept]).any(axis=0).all() or not rows.any():
         rows = np.ones(len(sheet.patients), dtype=bool)
@@ -176,7 +217,20 @@ def comparable(sheet: Sheet, without: Collection[str] = ()) -> Sheet:
         scored=sheet.scored[rows][:, kept],
         n_cases=sheet.n_cases[kept],
         n_undefined=sheet.n_undefined[kept],
+        uneven={},
     )
+
+
+def _on_common_cases(sheet: Sheet, losses: Sequence[int]) -> Sheet:
+    values, scored = sheet.values.copy(), sheet.scored.copy()
+    for row, cells in sheet.uneven.items():
+        asked = [loss for loss in losses if scored[row, loss]]
+        if cells.scored[:, asked].all():
+            continue
+        means = cells.common(asked)
+        values[row, asked] = np.nan if means is None else means
+        scored[row, asked] = means is not None
+    return replace(sheet, values=values, scored=scored)
 
 
 def column_means(values: Floats) -> Floats:
@@ -189,22 +243,32 @@ def column_means(values: Floats) -> Floats:
     return means
 
 
-def pair_differences(values: Floats, pairs: Sequence[tuple[int, int]]) -> Floats:
-    """First minus second column of each pair; NaN where either is missing.
+def paired(sheet: Sheet, first: int, second: int) -> tuple[Floats, Floats]:
+    """(patients,) of two losses, each over the same cases of a patient; NaN where either was scored on none of them."""
+    a, b = sheet.values[:, first].copy(), sheet.values[:, second].copy()
+    for row, cells in sheet.uneven.items():
+        means = cells.common([first, second])
+        a[row], b[row] = (np.nan, np.nan) if means is None else means
+    return a, b
+
+
+def pair_differences(sheet: Sheet, pairs: Sequence[tuple[int, int]]) -> Floats:
+    """First minus second loss of each pair; NaN where either is missing.
 
     Args:
-        values: (patients, losses).
-        pairs: Places of columns.
+        sheet: Over all patients.
+        pairs: Places of losses.
 
     Returns:
         (patients, pairs)
     """
-    first, second = np.array(pairs, dtype=np.int64).reshape(-1, 2).T
-    a, b = values[:, first], values[:, second]
-    difference: Floats = a - b
-    # Two means of the same scores may differ in the last digit; that is no difference.
-    same = np.abs(difference) <= ROUNDING * np.maximum(np.abs(a), np.abs(b))
-    return np.where(same, 0.0, difference)
+    differences = np.empty((len(sheet.patients), len(pairs)))
+    for place, (first, second) in enumerate(pairs):
+        a, b = paired(sheet, first, second)
+        # Two means of the same scores may differ in the last digit; that is no difference.
+        same = np.abs(a - b) <= ROUNDING * np.maximum(np.abs(a), np.abs(b))
+        differences[:, place] = np.where(same, 0.0, a - b)
+    return differences
 
 
 def rarest_label(scores: pd.DataFrame, labels: Sequence[int]) -> int:

@@ -1,7 +1,7 @@
 """How the loss with the best mean stands against the others."""
 
 from collections import defaultdict
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -74,12 +74,23 @@ class Evidence:
     @property
     def lowest_p(self) -> float:
         """The smallest adjusted p that these patients allow, whatever the scores."""
-        return smallest_p(int(self.comparison["n_patients"].max()), self.n_pairs) if self.n_pairs else 1.0
+        return lowest_p(self.comparison)
+
+    @property
+    def shares_nobody(self) -> bool:
+        """Whether several losses were ranked of which no two have a patient in common."""
+        return len(self.ranking) > 1 and not self.among_ranked["n_patients"].any()
 
     @property
     def is_too_small(self) -> bool:
         """Whether no difference, however clear, could be told apart."""
         return self.lowest_p >= SIGNIFICANCE
+
+
+def lowest_p(comparison: pd.DataFrame) -> float:
+    """The smallest adjusted p that the patients allow, whatever the scores, of one metric's and label's pairs."""
+    n_pairs = int(comparison["p"].notna().sum())
+    return smallest_p(int(comparison["n_patients"].max()), n_pairs) if n_pairs else 1.0
 
 
 @dataclass(frozen=True)
@@ -128,15 +139,11 @@ def stand(evidence: Evidence) -> Standing:
     tied = is_best(evidence.sign * evidence.ranking["mean"].to_numpy(dtype=float))
     found: dict[str, set[str]] = defaultdict(set)
     adjusted: dict[str, float] = {}
-    flips = holm(evidence.comparison["p_flips"].to_numpy(dtype=float))
-    for row in evidence.comparison.assign(p_flips_adjusted=flips).to_dict("records"):
-        if best not in (row["loss_a"], row["loss_b"]):
-            continue
-        other, side = (row["loss_b"], 1) if row["loss_a"] == best else (row["loss_a"], -1)
+    for other, p, remarks in _against(evidence.comparison, best, evidence.sign):
         if other not in losses:
             continue
-        adjusted[other] = row["p_adjusted"]
-        for name in _remarks(row, side * evidence.sign):
+        adjusted[other] = p
+        for name in remarks:
             found[name].add(other)
 
     def ordered(name: str) -> tuple[str, ...]:
@@ -154,6 +161,30 @@ def stand(evidence: Evidence) -> Standing:
         once=ordered("once"),
         adjusted={loss: adjusted[loss] for loss in losses[1:]},
     )
+
+
+def judge(comparison: pd.DataFrame, best: str, sign: int) -> tuple[set[str], set[str]]:
+    """By the verdict's own rules: whom the best did better than, and who of the others is practically as good.
+
+    Args:
+        comparison: The rows of `Analysis.comparison` of one metric and label.
+        best: The loss with the best mean.
+        sign: 1 where higher is better, -1 where lower is.
+    """
+    found = {other: remarks for other, _, remarks in _against(comparison, best, sign)}
+    told = {other for other, remarks in found.items() if "told" in remarks}
+    if lowest_p(comparison) >= SIGNIFICANCE:
+        return told, set()
+    return told, {other for other, remarks in found.items() if "equivalent" in remarks} - told
+
+
+def _against(comparison: pd.DataFrame, best: str, sign: int) -> Iterator[tuple[str, float, list[str]]]:
+    """Every other loss, its adjusted p against the best, and what its row says of the best."""
+    flips = holm(comparison["p_flips"].to_numpy(dtype=float))
+    for row in comparison.assign(p_flips_adjusted=flips).to_dict("records"):
+        if best in (row["loss_a"], row["loss_b"]):
+            other, side = (row["loss_b"], 1) if row["loss_a"] == best else (row["loss_a"], -1)
+            yield other, row["p_adjusted"], _remarks(row, side * sign)
 
 
 def _remarks(row: dict[Hashable, Any], sign: int) -> list[str]:

@@ -114,7 +114,7 @@ def describe(
 
 def _columns(sheet: Sheet, margin: float) -> _Columns:
     pairs = list(combinations(range(len(sheet.losses)), 2)) if sheet.sign else []
-    return _Columns(sheet, pairs, pair_differences(sheet.values, pairs), margin)
+    return _Columns(sheet, pairs, pair_differences(sheet, pairs), margin)
 
 
 def _cut(found: Resampled, columns: slice) -> Resampled:

@@ -9,8 +9,8 @@ def reach_verdict(evidence: Evidence) -> Verdict:
     """Say which loss did best on the primary metric, and whether the data can tell.
 
     A loss counts as better than another when Holm's adjusted p of the paired test is below 0.05 and
-    the mean and the ranks both favour it; as practically as good when the 90 % interval of the
-    difference lies within the margin.
+    the mean favours it, and with it the ranks or an interval of the mean difference without zero; as
+    practically as good when the 90 % interval of the difference lies within the margin.
     """
     standing = None if evidence.ranking.empty else stand(evidence)
     tested = evidence.comparison["p_flips"].notna()

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from unifocal.statistics.result import Departure
-from unifocal.statistics.sign_flips import FLIPS, MOST_EXACT
+from unifocal.statistics.sign_flips import FLIPS
 from unifocal.statistics.standing import SIGNIFICANCE, Evidence, Standing
 
 _PLURALS = {"loss": "losses"}
@@ -37,6 +37,9 @@ def _of_ranked(evidence: Evidence, standing: Standing, title: str) -> str:
         return f"There was nothing to compare {best} with: its mean {title} is {mean}{bracket} on {everyone}"
     shown = f"{mean}, {interval}" if interval else mean
     what = f"the {'highest' if evidence.sign > 0 else 'lowest'} mean {title} ({shown})"
+    if evidence.shares_nobody:
+        apart = f"No two {plural(evidence.noun)} were scored on the same {evidence.population}"
+        return f"{apart}, so they cannot be compared: {best} had {what} on {everyone}"
     if evidence.is_too_small:
         few = f"Too few {evidence.population} to tell {plural(evidence.noun)} apart"
         return f"{few}: {best} had {what} on {everyone}"
@@ -56,7 +59,10 @@ def _left(evidence: Evidence) -> str:
         p = max(each.p for each in some)
         shown = _p(p) if len(some) == 1 or p < 0.001 else f"p at most {p:.3f}"
         names = _join([each.loss for each in some])
-        said.append(f"{names} left the race after round {round_ + 1} of {rounds}, worse than {against} ({shown})")
+        of_label = "" if some[0].label == evidence.label else f" on label {some[0].label}"
+        said.append(
+            f"{names} left the race after round {round_ + 1} of {rounds}, worse than {against}{of_label} ({shown})"
+        )
     return "; ".join(said)
 
 
@@ -139,11 +145,12 @@ def _method(evidence: Evidence, standing: Standing) -> list[str]:
     )
     words = [how]
     if evidence.comparison["p_retrained"].notna().any():
+        once = f" (but for {_join(standing.once)}, whose trainings were not repeated enough)" if standing.once else ""
         words.append(
             f"Networks were trained repeatedly, and told apart are only {nouns} that differ by more than repeated "
-            f"trainings and {population} explain together."
+            f"trainings and {population} explain together{once}."
         )
-    if evidence.is_too_small:
+    if evidence.is_too_small and evidence.n_pairs:
         words.append(
             f"With {_counted(evidence)} the adjusted p cannot fall below {evidence.lowest_p:.2g}, "
             f"whatever the {nouns} do."
@@ -183,8 +190,7 @@ def _race(evidence: Evidence) -> list[str]:
 
 def why_this_test(evidence: Evidence) -> str:
     """Why the comparison was made by this test, in one sentence."""
-    most = int(evidence.comparison["n_patients"].max())
-    if most <= MOST_EXACT:
+    if not evidence.comparison["test"].str.contains("Monte Carlo", regex=False).any():
         how = f"with {_counted(evidence)} every way to swap them could be gone through, so p is exact"
     else:
         how = f"with {_counted(evidence)} there are too many ways to swap them, so {FLIPS:,} were drawn at random"
@@ -199,14 +205,16 @@ def why_this_test(evidence: Evidence) -> str:
 def _mean_and_interval(evidence: Evidence) -> tuple[str, str]:
     first = evidence.ranking.iloc[0]
     unit = f" {evidence.unit}" if evidence.unit else ""
-    mean = f"{_number(first['mean'])}{unit}"
+    # Ratios next to 1 would all read alike with two decimals.
+    digits = 4 if not unit and first["mean"] >= 0.99 else 2
+    mean = f"{_number(first['mean'], digits)}{unit}"
     if not np.isfinite(first["lower"]):
         return mean, ""
-    return mean, f"95 % interval {_number(first['lower'])}-{_number(first['upper'])}{unit}"
+    return mean, f"95 % interval {_number(first['lower'], digits)}-{_number(first['upper'], digits)}{unit}"
 
 
-def _number(value: float) -> str:
-    return f"{value:.2g}" if 0 < abs(value) < 0.1 else f"{value:.2f}"
+def _number(value: float, digits: int) -> str:
+    return f"{value:.2g}" if 0 < abs(value) < 0.1 else f"{value:.{digits}f}"
 
 
 def _p(p: float) -> str:
