@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Callable
 from pathlib import Path
 
+import nibabel as nib
 import numpy as np
 import pytest
 import yaml
@@ -168,9 +169,31 @@ def test_the_command_it_gives_means_the_same_data_and_runs(several: Path, tmp_pa
     assert recorded["patients"] == 6
 
 
-def test_what_cannot_be_compared_yet_gets_no_command(several: Path, tmp_path: Path, unifocal: Call) -> None:
+def test_overlapping_regions_get_a_command_that_runs(several: Path, tmp_path: Path, unifocal: Call) -> None:
     regions = "data.regions={whole: [1, 2, 4], core: [2, 4]}"
     code, out, err = unifocal("data", "profile", several, "--set", regions, "--size", "32", "--out", tmp_path / "p")
     assert code == 0, err
-    assert "Start with" not in out
-    assert "does not train overlapping regions yet" in (tmp_path / "p" / "profile.html").read_text()
+    assert "regions yet" not in (tmp_path / "p" / "profile.html").read_text()
+    (command,) = [line for line in out.splitlines() if line.startswith("Start with: ")]
+    words = shlex.split(command.removeprefix("Start with: "))
+    quick = ("--folds", "2", "--epochs", "1", "--size", "16", "--jobs", "1", "--set", "network.width=2")
+    small = ("--set", "network.depth=1", "--set", "resamples=200", "--set", "training.threads=1")
+    code, _, err = unifocal(*words[1:], *quick, *small, "--out", tmp_path / "s")
+    assert code == 0, err
+    recorded = yaml.safe_load((tmp_path / "s" / "study.yaml").read_text())["data"]
+    assert recorded["regions"] == {"whole": [1, 2, 4], "core": [2, 4]}
+
+
+def test_volumes_get_a_command(tmp_path: Path, unifocal: Call) -> None:
+    random = np.random.default_rng(0)
+    for case in range(3):
+        mask = np.zeros((12, 14, 10), np.uint8)
+        mask[4:8, 4:8, 3:7] = 1
+        volume = random.integers(0, 90, mask.shape, dtype=np.int16) + 100 * mask
+        for part, array in (("images", volume), ("masks", mask)):
+            (tmp_path / "d" / part).mkdir(parents=True, exist_ok=True)
+            nib.save(nib.Nifti1Image(array, np.eye(4)), tmp_path / "d" / part / f"c{case}.nii.gz")
+    code, out, err = unifocal("data", "profile", tmp_path / "d", "--out", tmp_path / "p")
+    assert code == 0, err
+    assert "Start with: unifocal compare" in out
+    assert "2D images so far" not in (tmp_path / "p" / "profile.html").read_text()

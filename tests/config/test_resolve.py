@@ -147,3 +147,22 @@ def test_another_records_file_is_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "study.yaml").write_text(text)
     with pytest.raises(InputError, match="something else than a comparison"):
         resolve(StudyConfig, config=tmp_path / "study.yaml", settings=[], flags={})
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be"])
+def test_a_file_may_be_in_utf_16_with_its_mark(tmp_path: Path, encoding: str) -> None:
+    mark = "\ufeff" if encoding in {"utf-16-le", "utf-16-be"} else ""
+    (tmp_path / "c.yaml").write_bytes(f"{mark}seeds: [4, 5]\nlabel: 1  # größer\n".encode(encoding))
+    assert study(config=tmp_path / "c.yaml").seeds == (4, 5)
+
+
+@pytest.mark.parametrize("content", [b"seeds: [\xe4]\n", b"\xff\xfes", b"\x00\x01"])
+def test_a_file_that_is_no_text_is_refused(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "c.yaml").write_bytes(content)
+    assert "is not valid YAML" in problems(config=tmp_path / "c.yaml")[str(tmp_path / "c.yaml")]
+
+
+def test_regions_without_values_and_too_many_are_refused() -> None:
+    assert "data.regions.b" in problems(settings=("data.regions={a: [1], b: []}",))
+    many = ", ".join(f"r{number}: [{number}]" for number in range(1, 18))
+    assert "data.regions" in problems(settings=(f"data.regions={{{many}}}",))

@@ -226,7 +226,10 @@ def test_patients_of_the_headers_count_where_nothing_else_names_them(tmp_path: P
         cases.append(Case(str(number), Source.of(tmp_path / f"{number}.dcm"), None, str(number)))
     reading = Reading(DataSet(tuple(cases), patients_known=False), patients=frozenset("0123"))
     result = check_data(reading, with_masks=False, minimum_patients=2)
-    assert [problem.kind for problem in result.errors] == ["too-few-patients"]
+    (few,) = result.errors
+    assert few.kind == "too-few-patients"
+    assert "1 patient by the files' headers" in few.what
+    assert "--patient-pattern or --cases" in few.remedy
     assert result.patients == 1
     named = replace(reading, dataset=replace(reading.dataset, patients_known=True))
     assert {problem.kind for problem in check_data(named, with_masks=False).warnings} == {"patient-differs"}

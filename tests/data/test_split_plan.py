@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from unifocal.data.case import Case, Source
+from unifocal.data.split_files import read_split
 from unifocal.data.split_plan import SplitPlan, make_folds
 from unifocal.data.splits import Fold, draw_folds, people_of, split_hash
 from unifocal.problems import InputError
@@ -214,3 +215,23 @@ def test_the_files_that_the_guide_shows(tmp_path: Path) -> None:
         file.write_text(text)
         tested.append([fold.test for fold in folds_of(SplitPlan("file", file=file), cases)])
     assert tested == [[("P001", "P002"), ("P003", "P004")], [("P003",)], [("p2",), ("p0",)]]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "case,part,\na0,train,\nb0,test,\nc0,validation,\n",
+        "case,part\na0,train,\nb0,test\nc0,validation\n",
+        "case,part\na0,train\nb0,test,\nc0,validation,,\n",
+    ],
+)
+def test_a_comma_too_many_does_no_harm(tmp_path: Path, text: str) -> None:
+    (tmp_path / "s.csv").write_text(text)
+    split = read_split(tmp_path / "s.csv")
+    assert split.folds == ({"a0": "train", "b0": "test", "c0": "validation"},)
+
+
+def test_a_cell_too_many_is_told(tmp_path: Path) -> None:
+    (tmp_path / "s.csv").write_text("case,part\na0,train\nb,0,test\n")
+    with pytest.raises(InputError, match="line 3"):
+        read_split(tmp_path / "s.csv")

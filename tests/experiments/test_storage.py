@@ -12,6 +12,7 @@ from study_tasks import tasks_of
 
 from unifocal.config.schema import DataConfig, TrainingConfig
 from unifocal.config.sections import ComputeConfig
+from unifocal.data.case import Source
 from unifocal.experiments import mirror as mirrors
 from unifocal.experiments import storage as storages
 from unifocal.experiments.pool import execute_all
@@ -215,9 +216,12 @@ def test_what_changes_the_result_changes_the_name(task: RunTask, tmp_path: Path)
 
     training = TrainingConfig.model_validate(task.training.model_dump() | {"learning_rate": 0.5})
     prepared = replace(task.prepared, keys=("0" * 64, *task.prepared.keys[1:]))
+    first, *rest = task.prepared.cases
+    whose = replace(task.prepared, cases=(replace(first, patient="another"), *rest))
     others = [place(training=training), place(prepared=prepared), place(test=task.test[1:]), place(keeps_all=False)]
-    assert len({place(), *others}) == 5
-    moved = replace(task.prepared, cases=(), cache=task.prepared.cache)
+    assert len({place(), place(prepared=whose), *others}) == 6
+    elsewhere = tuple(replace(case, image=Source.of(Path("moved") / case.image.path)) for case in task.prepared.cases)
+    moved = replace(task.prepared, cases=elsewhere, cache=task.prepared.cache)
     assert place() == place(study=tmp_path, details={}) == place(prepared=moved)
 
 

@@ -272,6 +272,58 @@ def test_predicting_again_leaves_no_stale_masks(model: Path, phantom: Path, tmp_
     assert [path.stem for path in (tmp_path / "p" / "masks").iterdir()] == [one.stem]
 
 
+def test_predicting_again_after_a_kill_clears_what_was_left(
+    model: Path, phantom: Path, tmp_path: Path, unifocal: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from unifocal.experiments import new_images
+
+    use = ("predict", "--model", model, "--images", phantom / "images", "--out", tmp_path / "p")
+    assert unifocal(*use)[0] == 0
+    before = (tmp_path / "p" / "sizes.csv").read_bytes()
+    left = tmp_path / "p" / "masks" / ".ct.nii.gz-abcd1234"
+    left.mkdir()
+    (left / "ct.nii.gz").touch()
+    (tmp_path / "p" / "masks" / "my.notes").mkdir()
+
+    class KilledError(BaseException):
+        pass
+
+    def die(*_: object) -> None:
+        raise KilledError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(new_images, "_segmented", die)
+        with pytest.raises(KilledError):
+            unifocal(*use)
+    assert not (tmp_path / "p" / "sizes.csv").exists(), "sizes of the masks that are gone"
+    assert not left.exists()
+    assert unifocal(*use)[0] == 0
+    assert (tmp_path / "p" / "sizes.csv").read_bytes() == before
+    assert (tmp_path / "p" / "masks" / "my.notes").is_dir()
+
+
+def test_an_image_that_is_a_link_to_nowhere_is_not_passed_over(
+    model: Path, phantom: Path, tmp_path: Path, unifocal: Call
+) -> None:
+    shutil.copytree(phantom / "images", tmp_path / "new")
+    (tmp_path / "new" / "later.png").symlink_to(tmp_path / "annex" / "later.png")
+    code, _, err = unifocal("predict", "--model", model, "--images", tmp_path / "new", "--out", tmp_path / "p")
+    assert code == 2
+    assert "later.png" in err
+    assert not (tmp_path / "p").exists()
+
+
+def test_slices_that_are_numbered_from_0000_are_segmented_one_by_one(
+    model: Path, phantom: Path, tmp_path: Path, unifocal: Call
+) -> None:
+    (tmp_path / "new").mkdir()
+    for number, path in enumerate(sorted((phantom / "images").iterdir())[:3]):
+        shutil.copy(path, tmp_path / "new" / f"p1_{number:04d}.png")
+    code, _, err = unifocal("predict", "--model", model, "--images", tmp_path / "new", "--out", tmp_path / "p")
+    assert code == 0, err
+    assert sorted(path.stem for path in (tmp_path / "p" / "masks").iterdir()) == ["p1_0000", "p1_0001", "p1_0002"]
+
+
 def test_a_training_whose_split_changed_is_another_one(
     model: Path, phantom: Path, tmp_path: Path, unifocal: Call
 ) -> None:

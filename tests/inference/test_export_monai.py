@@ -200,6 +200,36 @@ VOLUMES: dict[str, tuple[NetworkSpec, dict[str, Any], set[int]]] = {
 }
 
 
+@pytest.mark.parametrize("windows", [True, False])
+def test_a_network_that_predicts_in_bfloat16_does_so_in_the_bundle(
+    windows: bool, tmp_path: Path, unifocal: Call
+) -> None:
+    said = {"inference": {"precision": "bfloat16"}}
+    if windows:
+        model = write_model(
+            tmp_path / "m", NetworkSpec("unet", 1, 1, 3, SMALL), (8, 12, 12), ["orient", "z_score"], **said
+        )
+        images = write_volumes(tmp_path / "images")
+    else:
+        steps = ["z_score", {"resize": {"size": [32, 32]}}]
+        model = write_model(tmp_path / "m", NetworkSpec("unet", 1, 1, 2, SMALL), (32, 32), steps, **said)
+        images = write_pictures(tmp_path / "images")
+    bundle = tmp_path / "bundle"
+    assert unifocal("export", "--model", model, "--out", bundle)[0] == 0
+    predict = ("predict", "--model", model, "--images", images)
+    assert unifocal(*predict, "--out", tmp_path / "p")[0] == 0
+    assert unifocal(*predict, "--out", tmp_path / "r", "--set", "inference.precision=float32")[0] == 0
+    run_here(arguments_of(bundle, images, tmp_path / "q"))
+    assert_same_masks(tmp_path / "p" / "masks", tmp_path / "q", 4 if windows else 3, {0, 1})
+    exact, rounded = (all_masks(tmp_path / name / "masks") for name in "rp")
+    assert any(not np.array_equal(exact[name], rounded[name]) for name in exact)
+    assert "bfloat16" in (bundle / "docs" / "README.md").read_text()
+
+
+def all_masks(folder: Path) -> dict[str, NDArray[Any]]:
+    return {path.name: read(path)[0] for path in folder.iterdir()}
+
+
 @pytest.mark.parametrize("what", VOLUMES)
 def test_other_volumes(what: str, tmp_path: Path, unifocal: Call) -> None:
     spec, details, values = VOLUMES[what]

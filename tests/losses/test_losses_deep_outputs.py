@@ -41,7 +41,6 @@ def test_one_tensor_of_logits_is_just_the_loss(output: Tensor, target: Tensor) -
         ((8, 8), 3, indices(2, 1, 8, 8)),
         ((8, 8), 3, one_hot(indices(2, 8, 8))),
         ((8, 8), 3, one_hot(indices(2, 8, 8)).long()),
-        ((8, 8), 1, indices(2, 1, 8, 8, classes=2)),
         ((8, 8), 1, indices(2, 1, 8, 8, classes=2).float()),
         ((4, 8, 8), 3, indices(2, 4, 8, 8)),
         ((4, 8, 8), 3, indices(2, 1, 4, 8, 8)),
@@ -60,6 +59,25 @@ def test_volumes_of_several_labels_are_just_the_loss() -> None:
     assert torch.equal(DeepSupervisionLoss(loss)(output, target), loss(output, target))
     with pytest.raises(ValueError, match=r"\(2, 5, 8, 8\).*\(2, 3, 4, 8, 8\)"):
         DeepSupervisionLoss(loss)(logits(2, 3, 4, 8, 8), indices(2, 5, 8, 8, classes=2))
+
+
+@pytest.mark.parametrize("dtype", [torch.int64, torch.uint8, torch.bool])
+def test_heads_of_one_channel_are_not_taken_for_volumes_of_one_slice(dtype: torch.dtype) -> None:
+    output, target = logits(2, 2, 1, 8, 8), indices(2, 1, 8, 8, classes=2).to(dtype)
+    loss = UnifiedFocalLoss()
+    deep = DeepSupervisionLoss(loss)
+    with pytest.raises(ValueError, match=r"\(2, 2, 1, 8, 8\).*unbind\(1\).*unsqueeze\(1\)"):
+        deep(output, target)
+    volume = deep(output, target.unsqueeze(1))
+    assert torch.equal(volume, loss(output, target))
+    heads = deep(output.unbind(1), target)
+    torch.testing.assert_close(heads, (2 * loss(output[:, 0], target) + loss(output[:, 1], target)) / 3)
+    assert heads.item() != pytest.approx(volume.item())
+    assert torch.equal(deep(output, target.float()), heads)
+    several = DeepSupervisionLoss(UnifiedFocalLoss(activation="sigmoid"))  # volumes would need a mask per channel
+    assert torch.equal(several(output, target), several(output.unbind(1), target))
+    single = logits(2, 1, 1, 8, 8)
+    assert torch.equal(deep(single, target), loss(single, target))
 
 
 def test_stacked_outputs_of_several_labels_are_a_list() -> None:
@@ -85,6 +103,7 @@ def test_dynunet_in_both_modes(size: tuple[int, ...], channels: int) -> None:
         deep_supr_num=2,
     )
     image, target = torch.randn(2, 1, *size), indices(2, 1, *size, classes=max(2, channels))
+    target = target.float() if channels == 1 else target
     loss = UnifiedFocalLoss()
     deep = DeepSupervisionLoss(loss)
     outputs = network(image)

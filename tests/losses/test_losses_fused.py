@@ -250,6 +250,27 @@ def test_torch_func(name: str, channels: int) -> None:
 
 
 @some_losses
+@pytest.mark.parametrize("channels", [1, 2, 3])
+@pytest.mark.parametrize("soft", [False, True])
+def test_several_gradients_at_once(name: str, channels: int, soft: bool) -> None:
+    case = example(channels, samples=3)
+    target = case.logits.softmax(1).flip(2) if soft else case.target
+    target = target.sigmoid() if soft and channels == 1 else target
+    loss, plain = both(name, {"reduction": "none"})
+    logits = case.logits.clone().requires_grad_()
+    directions = torch.randn(4, 3, dtype=torch.float64)
+    values = loss(logits, target)
+    (batched,) = torch.autograd.grad(values, logits, directions, is_grads_batched=True, retain_graph=True)
+    expected = [torch.autograd.grad(values, logits, each, retain_graph=True)[0] for each in directions]
+    torch.testing.assert_close(batched, torch.stack(expected))
+    assert not batched.requires_grad
+    rows = torch.autograd.functional.jacobian(lambda z: loss(z, target), logits, vectorize=True)
+    torch.testing.assert_close(rows, torch.autograd.functional.jacobian(lambda z: plain(z, target), logits))
+    hessian = torch.autograd.functional.hessian(lambda z: loss(z, target).sum(), logits, vectorize=True)
+    torch.testing.assert_close(hessian, torch.autograd.functional.hessian(lambda z: plain(z, target).sum(), logits))
+
+
+@some_losses
 def test_forward_mode(name: str) -> None:
     case = example(3)
     loss = create(name)
@@ -296,6 +317,16 @@ def test_gradients_reach_soft_labels_and_weights(name: str) -> None:
     for ours, plain in zip(*found, strict=True):
         torch.testing.assert_close(ours, plain)
         assert ours.any()
+
+
+@some_losses
+@pytest.mark.parametrize("shape", [(2, 1, 5), (2, 5)])
+def test_gradients_reach_floating_labels_that_happen_to_be_0_and_1(name: str, shape: tuple[int, ...]) -> None:
+    case = example(1, (5,))
+    labels = case.target.double().reshape(shape).requires_grad_()
+    found = [torch.autograd.grad(loss(case.logits, labels), labels)[0] for loss in both(name, {"smooth": 1.0})]
+    torch.testing.assert_close(*found)
+    assert found[0].any()
 
 
 @pytest.mark.parametrize(

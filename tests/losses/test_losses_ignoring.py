@@ -97,6 +97,93 @@ def test_sigmoid_ignores_within_a_channel(name: str) -> None:
         torch.testing.assert_close(value, halves / 2)
 
 
+@every_loss
+@pytest.mark.parametrize("implementation", ["fused", "formula"])
+@pytest.mark.parametrize("absent", ["penalise", "skip"])
+@pytest.mark.parametrize("how", ["ignored", "weight 0", "soft"])
+def test_a_channel_that_is_ignored_altogether_is_not_there(
+    name: str, implementation: str, absent: str, how: str
+) -> None:
+    case = example(3, (3, 4))
+    masks = torch.stack([case.target > 1, case.target == 0, case.target == 1], dim=1).long()
+    labels = 0.9 * masks if how == "soft" else masks
+    loss = create(name, activation="sigmoid", absent=absent, implementation=implementation)
+    expected, slopes = value_and_gradient(loss, case.logits[:, :2], labels[:, :2])
+    if how == "ignored":
+        loss = create(name, activation="sigmoid", absent=absent, implementation=implementation, ignore_index=255)
+        masks[:, 2] = 255
+        value, gradient = value_and_gradient(loss, case.logits, masks)
+    else:
+        weight = torch.ones_like(case.logits)
+        weight[:, 2] = 0
+        value, gradient = value_and_gradient(loss, case.logits, labels, weight)
+    torch.testing.assert_close(value, expected)
+    torch.testing.assert_close(gradient[:, :2], slopes)
+    assert not gradient[:, 2].any()
+
+
+@pytest.mark.parametrize("implementation", ["fused", "formula"])
+@pytest.mark.parametrize("batch", [False, True])
+def test_a_channel_is_left_out_only_of_the_samples_that_ignore_it(implementation: str, batch: bool) -> None:
+    case = example(2, (9,))
+    masks = torch.stack([case.target, 1 - case.target], dim=1)
+    masks[0, 1] = 255
+    shared = {"activation": "sigmoid", "ignore_index": 255, "implementation": implementation}
+    value = create("dice", batch=batch, **shared)(case.logits, masks)
+    one = create("dice", batch=batch, **shared)
+    if batch:
+        expected = (one(case.logits[:, :1], masks[:, :1]) + one(case.logits[1:, 1:], masks[1:, 1:])) / 2
+    else:
+        expected = (one(case.logits[:1, :1], masks[:1, :1]) + one(case.logits[1:], masks[1:])) / 2
+    torch.testing.assert_close(value, expected)
+
+
+@every_loss
+@pytest.mark.parametrize("implementation", ["fused", "formula"])
+@pytest.mark.parametrize("channels", [1, 2, 4])
+@pytest.mark.parametrize("wrong", [255, -1])
+@pytest.mark.parametrize("is_float", [False, True])
+def test_a_label_of_weight_0_may_be_anything(
+    name: str, implementation: str, channels: int, wrong: int, is_float: bool
+) -> None:
+    case = example(channels, (5, 4))
+    weight = torch.ones(2, 5, 4, dtype=torch.float64)
+    weight[:, 2:4] = 0
+    weight[:, 4] = 0.5
+    target = case.target.double() if is_float else case.target
+    loss = create(name, implementation=implementation)
+    expected, slopes = value_and_gradient(loss, case.logits, target, weight)
+    value, gradient = value_and_gradient(loss, case.logits, target.masked_fill(weight == 0, wrong), weight)
+    torch.testing.assert_close(value, expected)
+    torch.testing.assert_close(gradient, slopes)
+    # Beside an ignored value.
+    ignoring = create(name, implementation=implementation, ignore_index=77)
+    target, weight[:, 4] = target.masked_fill(weight == 0.5, 77), 0.25
+    expected = create(name)(case.logits[:, :, :2], target[:, :2])
+    torch.testing.assert_close(ignoring(case.logits, target.masked_fill(weight == 0, wrong), weight), expected)
+    weight[0, 2, 0], target[0, 2, 0] = 1, wrong
+    with pytest.raises(ValueError, match=f"{wrong}"):
+        ignoring(case.logits, target, weight)
+
+
+@every_loss
+@pytest.mark.parametrize("implementation", ["fused", "formula"])
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("wrong", [255.0, -1.0, float("nan")])
+def test_a_soft_label_of_weight_0_may_be_anything(name: str, implementation: str, channels: int, wrong: float) -> None:
+    case = example(channels, (12,))
+    labels = torch.rand(2, channels, 12, dtype=torch.float64)
+    labels = labels / labels.sum(1, keepdim=True) if channels > 1 else labels
+    weight = torch.ones(2, 1, 12)
+    weight[..., ::3] = 0
+    loss = create(name, implementation=implementation)
+    expected = value_and_gradient(loss, case.logits, labels, weight)
+    found = value_and_gradient(loss, case.logits, labels.masked_fill(weight == 0, wrong), weight)
+    torch.testing.assert_close(found, expected)
+    with pytest.raises(ValueError, match="must lie in"):
+        loss(case.logits, labels.masked_fill(weight > 0, wrong), weight)
+
+
 def test_cross_entropy_averages_over_all_positions_that_are_left() -> None:
     case = example(4, (6, 6))
     target = case.target.clone()

@@ -32,7 +32,8 @@ def run(*command: str, **environment: str) -> subprocess.CompletedProcess[str]:
 def test_sums_and_gradients():
     environment = {} if torch.cuda.is_available() else {"TRITON_INTERPRET": "1"}
     options = ("-p", "no:randomly", "-p", "no:cacheprovider", "-o", "addopts=", "-q")
-    done = run("-m", "pytest", *options, str(HERE / "losses_kernel_checks.py"), **environment)
+    files = (str(HERE / f"losses_kernel_{what}.py") for what in ("checks", "weights"))
+    done = run("-m", "pytest", *options, *files, **environment)
     assert done.returncode == 0, done.stdout + done.stderr
     assert " passed" in done.stdout
     assert " failed" not in done.stdout

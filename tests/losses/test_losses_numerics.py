@@ -1,5 +1,7 @@
 """Gradients stay finite and right where probabilities are 0 or 1 to rounding."""
 
+from collections.abc import Iterator
+
 import numpy as np
 import pytest
 import torch
@@ -122,3 +124,29 @@ def test_power_has_the_right_limit_and_a_bounded_slope(rho: float) -> None:
     assert (y.diff() >= 0).all()
     torch.testing.assert_close(y[3:], x[3:] ** rho)
     torch.testing.assert_close(slope[4:], rho * x.detach()[4:] ** (rho - 1))
+
+
+@pytest.fixture
+def _other_defaults() -> Iterator[None]:
+    torch.set_default_dtype(torch.float16)
+    torch.set_default_device("meta")
+    yield
+    torch.set_default_device(None)
+    torch.set_default_dtype(torch.float32)
+
+
+@pytest.mark.parametrize("name", names())
+@pytest.mark.parametrize("implementation", ["fused", "formula"])
+@pytest.mark.parametrize("soft", [False, True])
+@pytest.mark.parametrize("activation", ["softmax", "sigmoid"])
+def test_the_default_dtype_and_device_of_torch_have_no_say(
+    name: str, implementation: str, soft: bool, activation: str, request: pytest.FixtureRequest
+) -> None:
+    generator = torch.Generator().manual_seed(0)
+    logits = torch.randn(1, 2, 300, 300, generator=generator)
+    target = (torch.rand(1, 2, 300, 300, generator=generator) > 0.6).long()
+    target = 0.8 * target + 0.1 if soft else target if activation == "sigmoid" else target[:, 0]
+    loss = create(name, implementation=implementation, activation=activation)
+    expected = loss(logits, target)
+    request.getfixturevalue("_other_defaults")
+    assert torch.equal(loss(logits, target), expected)

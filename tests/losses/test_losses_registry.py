@@ -5,6 +5,7 @@ import inspect
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -14,6 +15,7 @@ from torch import nn
 import unifocal.losses
 from unifocal.losses import (
     SHARED_PARAMETERS,
+    DiceLoss,
     SegmentationLoss,
     UnknownLossError,
     create,
@@ -139,6 +141,15 @@ def test_representation_shows_what_was_chosen(name: str) -> None:
     assert "batch=True" in text
     for parameter in describe(name).parameters:
         assert f"{parameter.name}=" in text
+
+
+def test_a_member_that_keeps_a_keyword_under_another_name_can_be_printed() -> None:
+    class Halved(DiceLoss):
+        def __init__(self, factor: float = 0.5, **shared: Any) -> None:
+            super().__init__(**shared)
+            self._factor = factor
+
+    assert repr(Halved(0.25, smooth=0.5)) == "Halved(smooth=0.5)"
 
 
 @pytest.mark.parametrize("name", names())

@@ -58,3 +58,25 @@ def test_a_gradient_of_ones_goes_back_too() -> None:
     torch.testing.assert_close(up.bias.grad, torch.full((4,), 200.0))
     assert skip.grad is not None
     assert torch.equal(skip.grad, torch.ones_like(skip))
+
+
+@pytest.mark.parametrize("kind", ["forward", "before", "backward", "everywhere"])
+def test_who_listens_to_the_transposed_convolution_hears_of_it(kind: str) -> None:
+    up = nn.ConvTranspose2d(6, 4, kernel_size=2, stride=2)
+    x, skip = torch.randn(2, 6, 5, 5, requires_grad=True), torch.randn(2, 3, 10, 10, requires_grad=True)
+    heard: list[str] = []
+
+    def listen(*_given: object) -> None:
+        heard.append(kind)
+
+    handle = {
+        "forward": up.register_forward_hook,
+        "before": up.register_forward_pre_hook,
+        "backward": up.register_full_backward_hook,
+        "everywhere": nn.modules.module.register_module_forward_hook,
+    }[kind](listen)  # type: ignore[operator]
+    raise_and_join(up, x, skip).sum().backward()
+    handle.remove()
+    assert heard == [kind]
+    raise_and_join(up, x, skip).sum().backward()
+    assert heard == [kind]

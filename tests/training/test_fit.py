@@ -239,6 +239,17 @@ def test_a_diverging_loss_is_an_error(samples: Samples, tmp_path: Path) -> None:
         )  # fmt: skip
 
 
+class Learning(nn.Module):
+    """Binary cross entropy at a temperature that is to be found."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.temperature = nn.Parameter(torch.ones(()))
+
+    def forward(self, logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        return nn.functional.binary_cross_entropy_with_logits(logits / self.temperature, target)
+
+
 @pytest.mark.parametrize(
     ("loss", "fault"),
     [
@@ -248,6 +259,8 @@ def test_a_diverging_loss_is_an_error(samples: Samples, tmp_path: Path) -> None:
         (Flat, "has no gradient"),
         (PerPixel, "gave torch.Size"),
         (nn.CosineEmbeddingLoss, "failed when it was called"),
+        (Learning, "has weights that would have to learn (temperature), but training changes those of the network"),
+        (lambda: Learning().requires_grad_(False), ""),
     ],
 )
 def test_a_loss_is_tried_before_training(loss: Callable[[], nn.Module], fault: str) -> None:

@@ -58,7 +58,8 @@ def resolve(schema: type[T], *, config: Path | None, settings: Sequence[str], fl
 
 def _read_yaml(path: Path) -> dict[str, Any]:
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+        # Bytes, as YAML tells UTF-16, which PowerShell's `>` writes, by its beginning.
+        values = yaml.safe_load(path.read_bytes())
     except OSError as error:
         raise bad_input(str(path), f"cannot be read ({error.strerror})", "Give a YAML file.") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:

@@ -9,6 +9,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 from unifocal.config.sections import ComputeConfig, Section, TuningConfig
 from unifocal.config.values import (
     all_different,
+    no_auto,
     parse_losses,
     parse_memory,
     parse_numbers,
@@ -35,7 +36,8 @@ Seeds = Annotated[
 Margin = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Resamples = Annotated[int, Field(ge=100)]
 Labels = Annotated[tuple[Annotated[int, Field(ge=1)], ...] | None, BeforeValidator(parse_numbers)]
-Regions = Annotated[dict[str, tuple[Annotated[int, Field(ge=1)], ...]], BeforeValidator(parse_regions)]
+RegionValues = Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(min_length=1)]
+Regions = Annotated[dict[str, RegionValues], Field(max_length=16), BeforeValidator(parse_regions)]
 
 
 class DataConfig(Section):
@@ -224,6 +226,8 @@ class InferenceConfig(Section):
 
     Attributes:
         precision: Of the network.
+        device: `auto` (or None): a CUDA GPU where there is one, else the processor. A GPU rounds otherwise, in
+            convolutions to TF32, so that masks may differ at boundaries from those of a processor.
         overlap: The share of a window that it has in common with its neighbour.
         weights: How much each element of a window counts where windows overlap.
         mirror: Also segment mirrored windows, and average.
@@ -233,6 +237,8 @@ class InferenceConfig(Section):
     """
 
     precision: Literal["float32", "bfloat16"] = "float32"
+    # None is what earlier studies have that do not know of it, so that they go on.
+    device: Annotated[Literal["auto", "cpu", "cuda"] | None, AfterValidator(no_auto)] = None
     overlap: Annotated[float, Field(ge=0, lt=1)] = 0.5
     weights: Literal["gaussian", "constant"] = "gaussian"
     mirror: bool = False

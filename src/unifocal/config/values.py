@@ -157,6 +157,11 @@ def all_different(values: tuple[int, ...]) -> tuple[int, ...]:
     return values
 
 
+def no_auto(value: str | None) -> str | None:
+    """None for `auto`: both leave a choice to the machine."""
+    return None if value == "auto" else value
+
+
 def parse_one_loss(value: Any) -> Any:
     """As `parse_losses`, for exactly one.
 

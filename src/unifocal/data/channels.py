@@ -15,7 +15,8 @@ def join_channels(cases: Sequence[Case], channels: int) -> tuple[Case, ...]:
 
     Args:
         cases: One per file.
-        channels: How many each image must have. With one, a number 0000 is dropped from the name.
+        channels: How many each image must have. With one, the number 0000 is dropped from the names where all have
+            it; other numbers then count something else, such as slices, and the names stay.
 
     Raises:
         InputError: With every case that lacks a channel or has too many.
@@ -27,6 +28,8 @@ def join_channels(cases: Sequence[Case], channels: int) -> tuple[Case, ...]:
     for case, match in zip(cases, matches, strict=True):
         assert match is not None
         groups.setdefault(match["name"], {})[int(match["channel"])] = case
+    if channels == 1 and any(found.keys() != {0} for found in groups.values()):
+        return tuple(cases)
     problems = []
     for name, found in groups.items():
         if sorted(found) != list(range(channels)):

@@ -1,6 +1,6 @@
 """The door for data: from a folder, whatever its layout, to cases."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from pathlib import Path
@@ -11,10 +11,11 @@ from unifocal.data.case import Case, Reading
 from unifocal.data.folder import read_folder
 from unifocal.data.layout import find_layout
 from unifocal.data.layouts import bids, case_folders, decathlon, dicom_tree, nnunet
-from unifocal.data.layouts.listing import check_folder, name_problem, printable
+from unifocal.data.layouts.listing import check_folder, is_folder, link_problems, name_problem, printable
 from unifocal.data.layouts.options import Option, resolve
 from unifocal.data.layouts.overlay import with_table
 from unifocal.data.layouts.request import Request
+from unifocal.data.pairing import one_spelling
 from unifocal.problems import InputError, Problem, bad_input
 
 __all__ = ["Request", "layout_names", "layout_options", "open_dataset"]
@@ -100,12 +101,14 @@ def open_dataset(request: Request, *, with_masks: bool = True) -> Reading:
             reading = _read_layout(request, name, with_masks=with_masks)
         reading = _with_sound_names(reading)
     except InputError as error:
-        raise InputError([_printable(problem) for problem in error.problems]) from None
+        problems = (*error.problems, *_links(request))
+        raise InputError([_printable(problem) for problem in problems]) from None
     declared = reading.dataset.declared
     if request.keep is not None or request.regions:
-        regions = dict(request.regions) or declared.regions
+        # What is kept is said of labels; regions are then not what is meant.
+        regions = {} if request.keep is not None else request.regions
         declared = replace(declared, keep=request.keep, regions=regions)
-    problems = tuple(_printable(problem) for problem in reading.problems)
+    problems = tuple(_printable(problem) for problem in (*reading.problems, *_links(request)))
     return replace(reading, dataset=replace(reading.dataset, declared=declared), problems=problems)
 
 
@@ -172,7 +175,7 @@ def _read_layout(request: Request, name: str, *, with_masks: bool) -> Reading:
     read = _LAYOUTS[name].read if name in _LAYOUTS else catalogue.entry(name).read
     reading = read(request.folder, resolve(name, layout_options(name), request.options))
     problems = [problem for problem in reading.problems if with_masks or not problem.kind.startswith("mask-")]
-    cases = reading.dataset.cases
+    everyone = cases = reading.dataset.cases
     if with_masks:
         cases = tuple(case for case in cases if case.mask is not None)
         if not cases:
@@ -182,7 +185,9 @@ def _read_layout(request: Request, name: str, *, with_masks: bool) -> Reading:
     else:
         cases = tuple(replace(case, mask=None, other_masks={}) for case in cases)
     dataset = replace(reading.dataset, cases=cases)
-    return with_table(request, Reading(dataset, tuple(problems), frozenset(case.patient for case in cases)))
+    reading = Reading(dataset, tuple(problems), frozenset(case.patient for case in cases))
+    left_out = {case.name for case in everyone} - {case.name for case in cases}
+    return with_table(request, reading, left_out=left_out, is_searched=with_masks)
 
 
 def _with_sound_names(reading: Reading) -> Reading:
@@ -198,8 +203,25 @@ def _with_sound_names(reading: Reading) -> Reading:
             cases[case.name] = case
         else:
             problems.append(fault)
+    problems += _alike(tuple(cases.values()))
     dataset = replace(reading.dataset, cases=tuple(cases.values()))
     return replace(reading, dataset=dataset, problems=tuple(problems))
+
+
+def _links(request: Request) -> list[Problem]:
+    roots = [path for path in (request.folder, request.images, request.masks) if path is not None and is_folder(path)]
+    return [problem for root in dict.fromkeys(roots) for problem in link_problems(root)]
+
+
+def _alike(cases: Sequence[Case]) -> list[Problem]:
+    """A warning for names whose files become one where the system folds capitals, as on Windows and macOS."""
+    first: dict[str, Case] = {}
+    what, remedy = "has the name of {}, but for capitals: copied to Windows or macOS, one replaces the other", "Rename."
+    return [
+        Problem(str(case.image), what.format(other.image), remedy, "names-alike", is_warning=True)
+        for case in cases
+        if (other := first.setdefault(one_spelling(case.name).casefold(), case)) is not case
+    ]
 
 
 def _printable(problem: Problem) -> Problem:

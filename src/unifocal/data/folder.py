@@ -146,7 +146,7 @@ def _case(
     layout: Layout,
 ) -> Case:
     name = stem_of(image)
-    row = table.rows.get(name) if table is not None else None
+    row = table.row(name) if table is not None else None
     return Case(
         name=name,
         image=sources[image],

@@ -1,6 +1,7 @@
 """Which mask belongs to which image, by their file names."""
 
 import re
+import unicodedata
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from pathlib import Path
@@ -23,6 +24,11 @@ def natural_key(path: Path) -> tuple[tuple[int, int, str], ...]:
     return (*numbers, (2, 0, path.name))
 
 
+def one_spelling(name: str) -> str:
+    """A name as all of its spellings in Unicode compare: macOS may store "ü" as "u" and two dots (NFD)."""
+    return unicodedata.normalize("NFC", name)
+
+
 def pair_files(
     images: Sequence[Path], masks: Sequence[Path], *, by: PairBy = "stem", mask_suffix: str = "_mask"
 ) -> tuple[list[Pair], list[Problem]]:
@@ -42,9 +48,13 @@ def pair_files(
     """
     if by == "order":
         return _pair_by_order(images, masks)
-    key = _first_number if by == "number" else stem_of
+    key = _first_number if by == "number" else _stem
     mask_key = _stem_without(mask_suffix) if by == "suffix" else key
     return _pair_by_key(_grouped(images, key), _grouped(masks, mask_key), by)
+
+
+def _stem(path: Path) -> str:
+    return one_spelling(stem_of(path))
 
 
 def _first_number(path: Path) -> str | None:
@@ -53,7 +63,8 @@ def _first_number(path: Path) -> str | None:
 
 
 def _stem_without(suffix: str) -> Callable[[Path], str | None]:
-    return lambda path: stem_of(path).removesuffix(suffix) if stem_of(path).endswith(suffix) else None
+    suffix = one_spelling(suffix)
+    return lambda path: _stem(path).removesuffix(suffix) if _stem(path).endswith(suffix) else None
 
 
 def _grouped(paths: Sequence[Path], key: Callable[[Path], Key]) -> dict[Key, list[Path]]:

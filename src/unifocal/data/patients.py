@@ -1,10 +1,11 @@
 """Whose image each image is."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from unifocal.data.pairing import one_spelling
 from unifocal.data.table import CasesTable
 from unifocal.problems import Problem, bad_input
 
@@ -44,17 +45,23 @@ def find_patients(
     if pattern is not None:
         return _by_pattern(images, pattern)
     if table is not None and table.has_patients:
-        by_case = {name: table.rows[name].patient for name in images if name in table.rows}
-        by_case = {name: patient for name, patient in by_case.items() if patient}
-        named = frozenset(row.patient for row in table.rows.values() if row.patient)
-        return Patients(by_case, named, are_known=True), []
+        spelling = _spellings(row.patient for row in table.rows.values() if row.patient)
+        rows = {name: row for name in images if (row := table.row(name)) is not None}
+        by_case = {name: spelling[one_spelling(row.patient)] for name, row in rows.items() if row.patient}
+        return Patients(by_case, frozenset(spelling.values()), are_known=True), []
     by_case = {name: name for name in images}
     return Patients(by_case, frozenset(by_case), are_known=False), []
 
 
-def match_rows(images: Mapping[str, Path], table: CasesTable) -> list[Problem]:
-    """A problem for each row without an image and each image without a row, or one if nothing matches."""
-    if images.keys().isdisjoint(table.rows):
+def match_rows(images: Mapping[str, Path], table: CasesTable, left_out: Collection[str] = ()) -> list[Problem]:
+    """A problem for each row without an image and each image without a row, or one if nothing matches.
+
+    Args:
+        images: The image's file by the case's name.
+        table: The table of cases.
+        left_out: Names of images that do not count, which the table may name.
+    """
+    if not any(table.row(name) for name in images):
         shown = next(iter(table.rows), None)
         what = (
             f"none of its rows names any of the {len(images)} images "
@@ -63,6 +70,7 @@ def match_rows(images: Mapping[str, Path], table: CasesTable) -> list[Problem]:
         remedy = "Give the column of image names with --case-column, or mend the names."
         return [Problem(str(table.path), what, remedy, "table-matches-nothing")]
     folder = next(iter(images.values())).parent
+    known = {one_spelling(name) for name in (*images, *left_out)}
     missing = [
         Problem(
             f"{table.path}, line {row.line}",
@@ -71,13 +79,13 @@ def match_rows(images: Mapping[str, Path], table: CasesTable) -> list[Problem]:
             "image-missing",
         )
         for name, row in table.rows.items()
-        if name not in images
+        if name not in known
     ]
     remedy = f"Add a line with the {table.case_column} {{!r}}, or remove the image."
     return missing + [
         Problem(str(path), f"has no line in {table.path}", remedy.format(name), "table-lacks-case")
         for name, path in images.items()
-        if name not in table.rows
+        if table.row(name) is None
     ]
 
 
@@ -89,7 +97,8 @@ def _by_pattern(images: Mapping[str, Path], pattern: str) -> tuple[Patients, lis
         what, remedy = f"is not a regular expression ({error})", "Mend it, for example '^p[0-9]+'."
         raise bad_input(where, what, remedy, kind="pattern-broken") from None
     found = {name: _match(expression, name) for name in images}
-    by_case = {name: patient for name, patient in found.items() if patient}
+    spelling = _spellings(patient for patient in found.values() if patient)
+    by_case = {name: spelling[one_spelling(patient)] for name, patient in found.items() if patient}
     patients = Patients(by_case, frozenset(by_case.values()), are_known=True)
     if not by_case:
         what = f"finds no patient in any of the {len(images)} images' names (the first is {next(iter(images), '')!r})"
@@ -100,6 +109,14 @@ def _by_pattern(images: Mapping[str, Path], pattern: str) -> tuple[Patients, lis
         for name, patient in found.items()
         if not patient
     ]
+
+
+def _spellings(names: Iterable[str]) -> dict[str, str]:
+    """For every name in one spelling, the one that came first: where all names agree, they stay what they were."""
+    first: dict[str, str] = {}
+    for name in names:
+        first.setdefault(one_spelling(name), name)
+    return first
 
 
 def _match(expression: re.Pattern[str], name: str) -> str | None:

@@ -24,6 +24,7 @@ __all__ = [
     "UnreadableError",
     "digest",
     "files_of",
+    "is_placed_by_image",
     "is_readable",
     "kind_of",
     "read_image",
@@ -96,6 +97,11 @@ def read_mask(source: Source | Path, like: Scan | None = None) -> Scan:
         return dicom.read_series_mask(source.paths)
     scans: list[Scan] = [_reader(path).read_mask(path, like) for path in source.paths]
     return _joined(source.paths, scans, np.maximum.reduce, leading_axes=0)
+
+
+def is_placed_by_image(source: Source) -> bool:
+    """Whether `read_mask` may need `like` for a mask: one that is in DICOM files, but not a series of them."""
+    return source.joined != "slices" and any(kind_of(path) == "dicom" for path in source.paths)
 
 
 def is_readable(path: Path) -> bool:

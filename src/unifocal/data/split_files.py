@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from unifocal.data.case import Case
+from unifocal.data.pairing import one_spelling
 from unifocal.problems import Problem, bad_input, raise_if_any
 
 PARTS = {
@@ -31,7 +32,7 @@ class GivenSplit:
     Attributes:
         path: The file.
         keyed_by: Whether its names are those of cases or of patients.
-        folds: Per fold, the part (`train`, `validation`, `test`, `none`) of each name.
+        folds: Per fold, the part (`train`, `validation`, `test`, `none`) of each name, in `one_spelling`.
         tests_only: Whether it says only who is tested, so that all others of a fold train.
     """
 
@@ -73,7 +74,8 @@ def parts_of_units(split: GivenSplit, cases: Sequence[Case], *, by: str) -> tupl
         Per fold, the part of each unit's name, those of part `none` left out; and a problem for each name that is
         unknown, each case that the file does not name, and each patient on several sides.
     """
-    name_of = {case.name: getattr(case, "name" if split.keyed_by == "case" else "patient") for case in cases}
+    key = "name" if split.keyed_by == "case" else "patient"
+    name_of = {case.name: one_spelling(getattr(case, key)) for case in cases}
     known = set(name_of.values())
     problems = [
         Problem(str(split.path), f"names the {split.keyed_by} {name!r}, which the data do not have",
@@ -125,7 +127,7 @@ def _from_json(path: Path, text: str) -> GivenSplit:
                 Problem(f"{path}, fold {number}", "is not a mapping of parts to lists of names", _FORMAT, _KIND)
             )
             continue
-        named = {PARTS.get(str(part).lower(), ""): names for part, names in fold.items()}
+        named = {PARTS.get(str(part).lower(), ""): _in_one_spelling(names) for part, names in fold.items()}
         if "" in named:
             problems.append(
                 Problem(f"{path}, fold {number}", f"has other parts than {', '.join(PARTS)}", _FORMAT, _KIND)
@@ -151,6 +153,10 @@ def _completed(folds: Sequence[Mapping[str, str]]) -> Iterator[Mapping[str, str]
     return ({name: fold.get(name, "none") for name in everyone} for fold in folds)
 
 
+def _in_one_spelling(names: Sequence[str]) -> list[str]:
+    return [one_spelling(name) for name in names]
+
+
 def _is_names(value: Any) -> bool:
     return isinstance(value, list) and all(isinstance(name, str) for name in value)
 
@@ -162,7 +168,8 @@ def _from_csv(path: Path, text: str) -> GivenSplit:
         rows = list(csv.DictReader(lines, delimiter=max(",;\t", key=first.count), strict=True))
     except csv.Error as error:
         raise bad_input(str(path), f"is not a table ({error})", _FORMAT, kind=_KIND) from None
-    columns = {str(name).strip().lower(): name for name in (rows[0] if rows else {})}
+    # Cells beyond the columns are under None; a comma at the end of each line makes a column without a name.
+    columns = {name.strip().lower(): name for name in (rows[0] if rows else {}) if name is not None and name.strip()}
     keyed_by = next((name for name in ("case", "patient") if name in columns), None)
     if keyed_by is None or not columns.keys() & {"part", "fold"}:
         found = f"its columns are {', '.join(columns)}" if columns else "it holds no rows"
@@ -175,7 +182,7 @@ def _from_csv(path: Path, text: str) -> GivenSplit:
         if entry is None:
             continue
         number, part = entry
-        key = (number, cells[keyed_by])
+        key = (number, one_spelling(cells[keyed_by]))
         if said.setdefault(key, part) != part:
             problems.append(
                 Problem(f"{path}, line {line}", f"puts {key[1]!r} into another part than before", "Keep one.", _KIND)

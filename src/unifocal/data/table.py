@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from unifocal.data.pairing import one_spelling
 from unifocal.data.read import stem_of
 from unifocal.problems import Problem, bad_input
 
@@ -37,7 +38,7 @@ class CasesTable:
 
     Attributes:
         path: The file.
-        rows: The first row for each stem.
+        rows: The first row for each stem, in `one_spelling`.
         has_patients: Whether there is a column of patients.
         case_column: The column that names the images.
     """
@@ -46,6 +47,10 @@ class CasesTable:
     rows: Mapping[str, Row]
     has_patients: bool
     case_column: str
+
+    def row(self, name: str) -> Row | None:
+        """What it says of the image of this name, if it does."""
+        return self.rows.get(one_spelling(name))
 
 
 def read_header(path: Path) -> tuple[str, ...]:
@@ -93,7 +98,7 @@ def read_table(
         if len(values) > len(columns):
             problems.append(_at(path, line, f"has {len(values)} cells for {len(columns)} columns", "Mend the line."))
         cells = dict(zip(columns, (*values, *[""] * len(columns)), strict=False))
-        stem = _without_extension(cells[case])
+        stem = one_spelling(_without_extension(cells[case]))
         if stem in rows:
             repeated[stem].append(line)
         elif stem:

@@ -1,6 +1,8 @@
 """What becomes of work that did not end well: tried again, or told in plain words."""
 
+import builtins
 import errno
+import re
 from collections import Counter
 
 _MEMORY_SIGNS = (
@@ -10,6 +12,16 @@ _MEMORY_SIGNS = (
     "cannot allocate memory",
     "bad_alloc",
     "alloc_failed",
+)
+
+
+_OUTSIDE_ERRORS = [
+    name for name, each in vars(builtins).items() if isinstance(each, type) and issubclass(each, OSError | MemoryError)
+]
+_OUTSIDE = re.compile(
+    # Only work whose storage failed begins with its address.
+    r"^(\w+:)?[/\\]|memory ran out|the disk is full|its process died|results (are not at|cannot be fetched)|CUDA error"
+    rf"|\b({'|'.join(_OUTSIDE_ERRORS)}|Timeout|UnreadableError)\b"
 )
 
 
@@ -48,3 +60,8 @@ def explain(error: BaseException) -> str:
     if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}:
         return f"the disk is full, make room for the same command to go on ({told})"
     return told
+
+
+def is_from_outside(reason: str) -> bool:
+    """Whether the reason of a failed record is the machine's (disk, memory, a lost process), not the work's own."""
+    return _OUTSIDE.search(reason) is not None

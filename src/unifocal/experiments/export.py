@@ -109,6 +109,7 @@ def _write_monai(config: ExportConfig, network: nn.Module, details: dict[str, An
         windows=windows if spec.dimensions == 3 else None,
         batch_size=PredictConfig.model_fields["batch_size"].default,
         loss=str(details.get("loss", "that is not stated")),
+        precision=settings.precision,
     )
     worst = export_monai(config.out, network, model)
     return f"MONAI builds the same network from the bundle: its logits differ by {worst:.1e} of the largest."

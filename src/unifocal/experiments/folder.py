@@ -18,6 +18,8 @@ from unifocal.metrics import Score
 from unifocal.problems import InputError, Problem, bad_input
 
 WEIGHTS = "model.safetensors"
+LATER_KEYS = frozenset({"cases_hash", "regions", "label"})
+"""Of an identity, what earlier versions did not write: a study that lacks them may be continued."""
 SCORE_COLUMNS = ("loss", "fold", "seed", "case", "patient", "label", "metric", "value", "unit", "reason")
 
 
@@ -176,7 +178,8 @@ def refuse_other_study(folder: Path, identity: Mapping[str, Any]) -> dict[str, A
     except (yaml.YAMLError, KeyError, TypeError):
         raise bad_input(str(path), "cannot be read as a study", "Choose another --out, or remove the folder.") from None
     old, new = _flatten(before), _flatten(identity)
-    differing = [key for key in sorted(old.keys() | new.keys()) if old.get(key) != new.get(key)]
+    unknown = LATER_KEYS - old.keys()
+    differing = [key for key in sorted((old.keys() | new.keys()) - unknown) if old.get(key) != new.get(key)]
     if differing:
         raise InputError(
             [
@@ -202,7 +205,7 @@ def installed_version(name: str) -> str:
 
 def _flatten(values: Any, prefix: str = "") -> dict[str, Any]:
     if not isinstance(values, Mapping):
-        return {prefix: values}
+        return {prefix: list(values) if isinstance(values, tuple) else values}  # YAML gives lists back
     flat: dict[str, Any] = {}
     for key, value in values.items():
         flat |= _flatten(value, f"{prefix}.{key}" if prefix else str(key))

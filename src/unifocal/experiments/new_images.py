@@ -1,5 +1,6 @@
 """`predict`: masks, overlays and sizes for images that have no masks."""
 
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +19,7 @@ from unifocal.data.check import CheckedData, check_cases
 from unifocal.data.check.together import SPACINGS_MM
 from unifocal.data.coding import MaskCoding
 from unifocal.data.folder import DataSet, Layout, load_cases
+from unifocal.data.layouts.listing import link_problems
 from unifocal.data.read import read_image, stem_of
 from unifocal.data.regions import Regions
 from unifocal.experiments.folder import WEIGHTS, check_out, write_table, write_yaml
@@ -27,6 +29,7 @@ from unifocal.experiments.progress import Reporter
 from unifocal.experiments.recipe import Recipe
 from unifocal.experiments.segment import segment, windows_of
 from unifocal.inference import write_mask, write_overlay
+from unifocal.inference.device import choose_device, device_problems
 from unifocal.inference.planes import write_planes
 from unifocal.inference.postprocess import Cleaning, clean
 from unifocal.inference.precision import in_precision
@@ -55,6 +58,7 @@ def segment_images(config: PredictConfig, *, reporter: Reporter) -> dict[str, Pa
     """
     problems: list[Problem] = []
     loaded = load_model(config.model, problems)
+    problems += device_problems(config.inference.device)
     problems += _spacing_problems(config, loaded[1] if loaded else None)
     checked = _check_images(config, loaded[1] if loaded else None, problems)
     try:
@@ -65,12 +69,12 @@ def segment_images(config: PredictConfig, *, reporter: Reporter) -> dict[str, Pa
         raise InputError(problems)
     network, details = loaded
     prepared = _prepared(config, details, checked, reporter)
-    settings = InferenceConfig(**(details["inference"] | config.inference.model_dump(exclude_unset=True)))
+    asked = config.inference.model_dump(exclude_unset=True) | {"device": config.inference.device}
+    settings = InferenceConfig(**(details["inference"] | asked))
+    network.to(choose_device(settings.device))
     used = {"inference": settings.model_dump(mode="json")}
     write_yaml(config.out / "predict.yaml", config.model_dump(mode="json") | used)
-    for name in _FOLDERS:
-        for earlier in (config.out / name).glob("*.*"):
-            earlier.unlink()
+    _clear(config.out)
     reporter.stage("Segmenting", len(prepared.cases))
     writer = _Writer(config, prepared, details)
     sizes: list[dict[str, Any]] = []
@@ -81,6 +85,17 @@ def segment_images(config: PredictConfig, *, reporter: Reporter) -> dict[str, Pa
     places = {"Masks": config.out / "masks", "Sizes": config.out / "sizes.csv"}
     places |= {"Overlays": config.out / "overlays"} if config.overlays else {}
     return places | ({"Probabilities": config.out / "probabilities"} if config.probabilities else {})
+
+
+def _clear(out: Path) -> None:
+    """Remove what an earlier prediction wrote or, killed, left half done: files, and hidden folders they go through."""
+    (out / "sizes.csv").unlink(missing_ok=True)
+    for name in _FOLDERS:
+        for earlier in (out / name).glob("*.*"):
+            if not earlier.is_dir():
+                earlier.unlink()
+            elif earlier.name.startswith("."):
+                shutil.rmtree(earlier)
 
 
 def load_model(path: Path, problems: list[Problem]) -> tuple[nn.Module, dict[str, Any]] | None:
@@ -105,6 +120,7 @@ def _check_images(config: PredictConfig, details: dict[str, Any] | None, problem
             case = Case(name=name, image=Source.of(config.images), mask=None, patient=name)
             dataset = DataSet((case,), patients_known=False)
         elif config.images.is_dir():
+            problems += [replace(each, is_warning=False) for each in link_problems(config.images, below=False)]
             dataset = _named_series(load_cases(Layout(images=config.images)), config.images)
         else:
             raise bad_input(str(config.images), "does not exist", "Check --images.")

@@ -198,6 +198,8 @@ def _why(recipe: Recipe, failed: Failed) -> tuple[Problem, ...]:
             recipe.prepare()
         except InputError as error:
             return error.problems
+        except Exception as error:  # noqa: BLE001 - a step of the user's own may raise anything
+            failed = Failed("error", f"{type(error).__name__}: {error}")
     what = f"could not be prepared ({failed.reason}: {failed.detail})"
     return (Problem(str(recipe.case.image), what, "Check the file, or the steps of preprocessing.", "not-prepared"),)
 

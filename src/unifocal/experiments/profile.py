@@ -89,11 +89,8 @@ def profile_data(settings: ProfileConfig, *, reporter: Reporter) -> ProfileOutco
     }
     content = _plain(content)
     reporter.stage("Drawing", 1)
-    untrainable = _untrainable(checked)
-    command = () if untrainable else ("unifocal", "compare", *arguments_for(settings.data))
-    view = ProfileView(
-        profile, collected, plan, advice, losses, command, cautions=(*_cautions(checked, collected), *untrainable)
-    )
+    command = ("unifocal", "compare", *arguments_for(settings.data))
+    view = ProfileView(profile, collected, plan, advice, losses, command, cautions=_cautions(checked, collected))
     write_profile(settings.out, view, content)
     reporter.advance(1)
     return ProfileOutcome(profile, advice, view.comparison, view.cautions, settings.out, content)
@@ -188,15 +185,6 @@ def _checked(settings: ProfileConfig, reporter: Reporter) -> CheckedData:
     reporter.stage("Checking", len(reading.dataset.cases))
     advance = partial(reporter.advance, 1)
     return sound(check_data(reading, threshold=data.mask_threshold, workers=settings.workers, advance=advance))
-
-
-def _untrainable(checked: CheckedData) -> tuple[str, ...]:
-    """Why `compare` cannot take these data yet."""
-    if checked.facts[0].ndim == 3:
-        return ("`unifocal compare` trains on 2D images so far: what follows is for a training loop of your own.",)
-    if checked.dataset.declared.regions:
-        return ("`unifocal compare` does not train overlapping regions yet: name one by its values with --labels.",)
-    return ()
 
 
 def _name_of(data: DataConfig) -> str:

@@ -1,5 +1,7 @@
 """What `study.yaml` and `cases.csv` say: everything resolved, and what makes a study that study."""
 
+import hashlib
+import json
 import os
 import platform
 from collections.abc import Sequence
@@ -100,7 +102,8 @@ def describe_study(
 def identity_of(config: StudyConfig, checked: CheckedData, folds: Sequence[Fold]) -> dict[str, Any]:
     """What must agree for a command to continue a study: settings, data and split; not paths, nor where runs are done.
 
-    Of tuning and a race only where they are asked for, so that studies from before them can be continued.
+    Of tuning and a race only where they are asked for, so that studies from before them can be continued. A key that
+    is always there, and was not before, belongs into `folder.LATER_KEYS`.
     """
     asked = config.model_dump(mode="json", include={"preprocessing", "network", "losses", "seeds"})
     asked["training"] = config.training.deciding()
@@ -111,6 +114,7 @@ def identity_of(config: StudyConfig, checked: CheckedData, folds: Sequence[Fold]
     if config.tuning is not None:
         # No trial of nested tuning is stopped early, whatever the scheduler.
         asked["tuning"] = config.tuning.model_dump(mode="json", exclude={"scheduler"})
+        asked["label"] = config.label
     if config.race:
         asked |= {"race": True, "race_error": config.race_error, "metric": config.metric, "label": config.label}
     spacings = {case.spacing_mm for case in checked.dataset.cases}
@@ -118,7 +122,26 @@ def identity_of(config: StudyConfig, checked: CheckedData, folds: Sequence[Fold]
         sorted("unknown" if s is None else "x".join(f"{step:g}" for step in s) for s in spacings)
     )
     asked["mask_coding"] = asdict(checked.coding)
-    return asked | {"data_hash": checked.content_hash, "split_hash": split_hash(folds)}
+    group = config.split.group if config.split.kind == "leave_one_group_out" else ""
+    return asked | data_identity(checked, group) | {"split_hash": split_hash(folds)}
+
+
+def data_identity(checked: CheckedData, group: str = "") -> dict[str, Any]:
+    """Of an identity, what the data are: their files' content, whose each case is, and what their labels make up.
+
+    Args:
+        checked: The data.
+        group: The attribute that the split goes by; empty: none.
+    """
+    cases = checked.dataset.cases
+    whose = [(case.name, case.patient, case.attributes.get(group, "") if group else "") for case in cases]
+    regions = checked.dataset.declared.regions
+    return {
+        "data_hash": checked.content_hash,
+        "cases_hash": hashlib.sha256(json.dumps(whose).encode()).hexdigest(),
+        # In order, by which they are numbered.
+        "regions": ", ".join(f"{name}={'+'.join(map(str, v))}" for name, v in regions.items()) or "none",
+    }
 
 
 def cases_table(checked: CheckedData, folds: Sequence[Fold], by: str) -> pd.DataFrame:

@@ -23,6 +23,7 @@ from unifocal.experiments.prepare import Prepared
 from unifocal.experiments.probabilities import PROBABILITIES, csv_text, probability_rows, write_probabilities
 from unifocal.experiments.segment import build_loss, cleanings_for, parts_to_score, segment, spec_of, write_prediction
 from unifocal.experiments.time_spent import timed_run
+from unifocal.inference.device import choose_device
 from unifocal.inference.postprocess import Cleaning, clean
 from unifocal.metrics import score_case
 from unifocal.metrics.case import PROBABILITIES as PROBABILITY_STAGE
@@ -176,7 +177,9 @@ def samples_for(prepared: Prepared, training: TrainingConfig, cases: int) -> Sam
 
 
 def _train_and_score(task: RunTask, on_epoch: Callable[[EpochRecord], None]) -> dict[str, Any]:
+    device = choose_device(task.inference.device)
     network, result = _train(task, on_epoch)
+    network.to(device)  # where Lightning trained, but it brings the network back
     cleanings = cleanings_for(
         network, task.prepared, task.validation, task.inference, batch_size=task.training.batch_size
     )

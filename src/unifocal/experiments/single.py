@@ -27,9 +27,10 @@ from unifocal.experiments.inputs import (
 )
 from unifocal.experiments.plan import training_for
 from unifocal.experiments.progress import Reporter
-from unifocal.experiments.record import bundle_details
+from unifocal.experiments.record import bundle_details, data_identity
 from unifocal.experiments.run import build_network, samples_for
 from unifocal.experiments.segment import build_loss, cleanings_for, spec_of
+from unifocal.inference.device import choose_device, device_problems
 from unifocal.models import save_bundle
 from unifocal.training import derive_seed, fit
 from unifocal.training.loggers import logger_problems, open_loggers
@@ -64,19 +65,22 @@ def train(config: TrainConfig, *, command: str, reporter: Reporter) -> TrainOutc
         DivergedError: If the loss becomes NaN or infinite.
     """
     problems = loss_problems((config.loss,)) + logger_problems(config.compute.loggers)
+    problems += device_problems(config.inference.device)
     checked = load_data(config, out=config.out, minimum_patients=2, problems=problems, reporter=reporter)
     refuse_unusable_losses((config.loss,), checked)
     config = config.model_copy(update={"training": training_for(config.training, checked.facts[0].ndim)})
     cases = checked.dataset.cases
     random = np.random.default_rng(derive_seed(config.seed, "validation"))
     kept, apart = split_off(people_in(checked), share=config.validation_share, random=random)
-    identity = config.model_dump(mode="json", exclude={"data", "out", "cache", "compute"}) | {
+    plain = config.model_dump(mode="json", exclude={"data", "out", "cache", "compute"})
+    plain["inference"].pop("device")  # where work is done makes no other training
+    identity = plain | {
         "training": config.training.deciding(),
         "loss": config.loss.label,
-        "data_hash": checked.content_hash,
         "mask_coding": asdict(checked.coding),
         "validation_patients": ", ".join(apart),
     }
+    identity |= data_identity(checked)
     earlier = refuse_other_study(config.out, identity)
     record = read_record(config.out)
     if record is not None and (config.out / WEIGHTS).is_file():
@@ -108,6 +112,7 @@ def train(config: TrainConfig, *, command: str, reporter: Reporter) -> TrainOutc
         reporter.run(config.loss.label, None)
         details = bundle_details(config, prepared, config.loss.label)
         network.load_state_dict(result.weights)
+        network.to(choose_device(config.inference.device))
         cleanings = cleanings_for(network, prepared, validation, config.inference, batch_size=training.batch_size)
         details["cleanings"] = {str(label): how.to_plain() for label, how in cleanings.items()}
         spec = spec_of(prepared, config.network)

@@ -25,7 +25,7 @@ RECORD, STATE, HISTORY = "record.json", "state.ckpt", "history.csv"
 STATE_EVERY_S = 30.0
 # What is read while it may be replaced goes under another name first, as not every service writes in one step.
 _IN_ONE_STEP = (RECORD, STATE, HISTORY)
-_PLACES = {"study", "folder", "cache", "cases", "mirrors", "details", "compute"}
+_PLACES = {"study", "folder", "cache", "cases", "mirrors", "details", "compute", "is_settled"}
 
 
 def open_url(url: str) -> tuple[Any, str]:
@@ -257,7 +257,9 @@ def stored(work: Work, url: str, *, is_elsewhere: bool) -> StoredWork:
 def _plain(value: Any) -> Any:
     """What a result depends on: settings and content, but no paths."""
     if isinstance(value, Prepared):
-        return [value.keys, value.labels, repr(value.regions)]
+        # Patients stand in the scores. Only where they are known, as studies without keep what they have on storage.
+        patients = {case.name: case.patient for case in value.cases if case.patient != case.name}
+        return [value.keys, value.labels, repr(value.regions), *([patients] if patients else [])]
     if isinstance(value, BaseModel):
         return value.model_dump(mode="json")
     if is_dataclass(value):

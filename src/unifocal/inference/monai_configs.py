@@ -14,6 +14,7 @@ from torch import nn
 
 from unifocal.inference.export_onnx import ExportError
 from unifocal.inference.postprocess import Cleaning
+from unifocal.inference.precision import Precision
 from unifocal.inference.windows import Windows
 from unifocal.models import NetworkSpec, UNet
 from unifocal.preprocessing.pipeline import Pipeline
@@ -38,6 +39,7 @@ class Segmenter:
         batch_size: Images per forward pass, where preparing gives all one size: on CPUs it has a say in how sums are
             rounded. Others go one by one.
         loss: What it was trained with.
+        precision: What the network computes in.
     """
 
     spec: NetworkSpec
@@ -51,6 +53,7 @@ class Segmenter:
     windows: Windows | None
     batch_size: int
     loss: str
+    precision: Precision = "float32"
 
     @property
     def named_labels(self) -> list[str]:
@@ -108,6 +111,13 @@ def inference_config(network: nn.Module, model: Segmenter) -> dict[str, Any]:
         },
         "run": ["$@evaluator.run()"],
     }  # fmt: skip
+    if model.precision != "float32":
+        # Around the network, whose weights are loaded into what is inside.
+        config["network"] = {
+            "_target_": "unifocal.inference.precision.in_precision", "network": config["network"],
+            "precision": model.precision,
+        }  # fmt: skip
+        config["handlers"][0]["load_dict"] = {"model": "@network_def"}
     if model.windows is None and model.spec.in_channels > 1:
         # As prediction does: on CPUs the layout decides which convolution runs, and with it how sums are rounded.
         config["evaluator"]["to_kwargs"] = {"memory_format": "$torch.channels_last"}

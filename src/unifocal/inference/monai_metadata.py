@@ -84,6 +84,7 @@ def readme(model: Segmenter) -> str:
     steps = ", ".join(name for step in model.pipeline.declaration for name in step)
     kind = "volumes" if model.spec.dimensions == 3 else "images"
     size = " x ".join(map(str, model.size))
+    rounding = "" if model.precision == "float32" else f" The network computes in {model.precision}."
     return f"""\
 # {model.spec.dimensions}D segmentation
 
@@ -101,7 +102,8 @@ Not a medical device: nothing here is for diagnosis. Authors, licence and data a
         --dataset_dir IMAGES --output_dir OUT
 
 `IMAGES` is a folder of images. `OUT` gets one mask per image, on the image's own grid: the masks that
-`unifocal predict` gives (with `--device cpu` where there is a GPU, which rounds its sums otherwise).
+`unifocal predict` gives on the same device. A GPU rounds its sums otherwise: for a processor's masks where there is
+one, give `--device cpu` here, and `--set inference.device=cpu` to `unifocal predict`.{rounding}
 `--spacing_mm "[1, 1, 1]"` says the distance between elements where files do not.
 
 Images are read, prepared ({steps}), brought back and written by unifocal; network, windows, activation and loop are as

@@ -30,7 +30,7 @@ class SegmentationLoss(nn.Module, ABC):
     - `target`: class indices (N, *spatial) or (N, 1, *spatial) of an integer dtype, or one-hot or
       soft labels (N, C, *spatial). For one channel, the foreground's label, 0 to 1.
     - `weight`: a map (N, *spatial) or (N, 1, *spatial) that says how much each position counts, in
-      both terms; 0 means as if it were not there.
+      both terms; 0 means as if it were not there, whatever the target says there.
     - returns the loss in float32, or in float64 for float64 logits, whatever autocast says.
 
     Where the sources disagree, the family holds to this:
@@ -55,7 +55,7 @@ class SegmentationLoss(nn.Module, ABC):
         include_background: Whether the region term averages over class 0 too (under `sigmoid`, over
             the background side of each channel). The voxel term always keeps all voxels.
         ignore_index: Target value of positions that are to count as if they were not there. Under
-            `sigmoid` they are left out of their channel.
+            `sigmoid` they are left out of their channel; a channel without any other, of its sample's mean.
         batch: Whether the whole batch (under `torch.distributed`, of all ranks, which all must make
             the call) counts as one sample. After the gradient averaging of
             `DistributedDataParallel` the result is that of one process with the whole batch.
@@ -71,8 +71,9 @@ class SegmentationLoss(nn.Module, ABC):
             their gradient comes from the voxel term, or from a larger `smooth`. `skip`: the class
             is left out of the sample's mean, and a sample without any class out of the batch's.
         implementation: `fused`: an analytic gradient, in pieces that fit the cache or by GPU kernels;
-            where these cannot do what is asked (a derivative of the gradient, `torch.compile`,
-            `torch.func`, a gradient in labels or weights), the plain formula steps in by itself.
+            where these cannot do what is asked (a derivative of the gradient, several gradients at
+            once, `torch.compile`, `torch.func`, a gradient in labels or weights), the plain formula
+            steps in by itself.
             `formula`: always the plain formula. Both give the same to rounding.
 
     Raises:
@@ -136,8 +137,8 @@ class SegmentationLoss(nn.Module, ABC):
         return terms, region_weights
 
     def extra_repr(self) -> str:
-        """The loss' own parameters, and those shared ones that are not at their default."""
-        own = [f"{name}={getattr(self, name)!r}" for name in own_keywords(type(self))]
+        """The loss' own parameters, where kept by name, and those shared ones that are not at their default."""
+        own = [f"{name}={getattr(self, name)!r}" for name in own_keywords(type(self)) if hasattr(self, name)]
         default = Options()
         shared = [
             f"{name}={getattr(self.options, name)!r}"

@@ -14,6 +14,7 @@ _AVERAGE: dict[int, Callable[..., Tensor]] = {
     2: F.adaptive_avg_pool2d,
     3: F.adaptive_avg_pool3d,
 }
+_POOL: dict[int, Callable[..., Tensor]] = {1: F.avg_pool1d, 2: F.avg_pool2d, 3: F.avg_pool3d}
 
 
 class Level(NamedTuple):
@@ -45,13 +46,18 @@ class DeepSupervisionLoss(nn.Module):
     over the block (adaptive average pooling) and remain probabilities; but if the loss has an `ignore_index`,
     they too are taken at the centre, as averages would hide the ignored value.
 
+    Along each axis, where the output's size is the target's divided by a power of 2 and rounded up, a block has so
+    many positions, and the last one what is left: 129 in 17 are 16 blocks of 8 and one of 1. So do U-Nets that pad an
+    image at its end. Otherwise the output's positions are spread evenly over the target.
+
     The weight map goes the way of the target: from the same position, or averaged, with the labels' average
     weighted by it. So positions of weight 0 are at every size as if they were not there.
 
     The number of axes tells stacked outputs from others. Only five axes with a target of four leave a doubt:
     (N, C, D, H, W) with indices (N, D, H, W), or (N, heads, C, H, W) with labels (N, C, H, W)? They are
     stacked if the target's second axis is 1, if the target adds up to 1 along it, or if the loss is
-    multi-label (`activation="sigmoid"`). `outputs.unbind(1)` says it without a doubt.
+    multi-label (`activation="sigmoid"`). `outputs.unbind(1)` says it without a doubt. Where both fit integers
+    (N, 1, H, W), heads of one channel or volumes of one slice, an error asks which.
 
     Args:
         loss: Any loss that is called as `loss(logits, target)`, and with a weight map as
@@ -121,6 +127,9 @@ class DeepSupervisionLoss(nn.Module):
         if outputs.ndim != 5 or more_axes != 1:
             return False
         if target.shape[1] == 1:
+            both_fit = outputs.shape[1] > 1 and target.shape[1:] == outputs.shape[2:]
+            if both_fit and not target.is_floating_point() and self._option("activation") != "sigmoid":
+                raise ValueError(_two_readings(outputs, target))
             return True
         if target.shape[1:] != outputs.shape[2:] or outputs.shape[1] == 1:
             return False
@@ -141,6 +150,15 @@ class DeepSupervisionLoss(nn.Module):
     def extra_repr(self) -> str:
         """The weights."""
         return f"weights={self.weights!r}"
+
+
+def _two_readings(outputs: Tensor, target: Tensor) -> str:
+    shape = tuple(outputs.shape)
+    return (
+        f"outputs {shape} with class indices {tuple(target.shape)} may be {shape[1]} stacked outputs of one channel, "
+        f"or the logits of {shape[1]} classes for volumes of one slice. Say which: give outputs.unbind(1) for the "
+        "former, target.unsqueeze(1) for the latter"
+    )
 
 
 def _checked(weights: object) -> tuple[float, ...]:
@@ -223,14 +241,31 @@ def _spatial(given: Tensor, logits: Tensor) -> torch.Size:
 
 
 def _nearest(given: Tensor, size: Sequence[int]) -> Tensor:
-    """The values at the centres of the blocks: of n in m positions, the i-th at (2i + 1) m / 2n, rounded down."""
+    """The values at the centres of the blocks: of n in m positions, the i-th at (2i + 1) m / 2n, rounded down.
+
+    Blocks of a stride s begin at i s; the last one's centre is that of what is left of it.
+    """
     first = given.ndim - len(size)
     for axis, small in enumerate(size, start=first):
         full = given.shape[axis]
-        if full != small:
-            centres = (2 * torch.arange(small, device=given.device) + 1) * full // (2 * small)
-            given = given.index_select(axis, centres)
+        if full == small:
+            continue
+        numbers, stride = torch.arange(small, device=given.device), _stride(full, small)
+        if stride:
+            centres = (numbers * stride + ((numbers + 1) * stride).clamp(max=full)) // 2
+        else:
+            centres = (2 * numbers + 1) * full // (2 * small)
+        given = given.index_select(axis, centres)
     return given
+
+
+def _stride(full: int, small: int) -> int:
+    """The power of 2 that `full` divided by, and rounded up, gives `small`; 0 where there is none, or no choice."""
+    if small == 1:
+        return 0
+    # Blocks of fewer positions do not cover all; of twice as many, no more than two are needed.
+    stride = 1 << (-(-full // small) - 1).bit_length()
+    return stride if -(-full // stride) == small else 0
 
 
 def _weighted_average(labels: Tensor, weight: Tensor, logits: Tensor) -> Tensor:
@@ -252,4 +287,7 @@ def _average(given: Tensor, size: Sequence[int]) -> Tensor:
     if len(size) not in _AVERAGE:
         raise ValueError(f"labels are averaged over 1 to 3 spatial axes, got {len(size)}")
     blocks = given.to(torch.promote_types(given.dtype, torch.float32)).reshape(-1, 1, *given.shape[first:])
+    strides = [_stride(full, small) or 1 for full, small in zip(given.shape[first:], size, strict=True)]
+    if any(full % stride for full, stride in zip(given.shape[first:], strides, strict=True)):
+        blocks = _POOL[len(size)](blocks, strides, ceil_mode=True, count_include_pad=False)
     return _AVERAGE[len(size)](blocks, tuple(size)).reshape(*given.shape[:first], *size)

@@ -27,7 +27,7 @@ def dense(voxels: Voxels) -> Dense:
     """The voxels, with their values checked.
 
     Ignored positions and those of weight 0 get the weight 0 and the logit 0, so that nothing that
-    stands there, NaN included, has any effect.
+    stands there, NaN included, has any effect; nor has any label there.
 
     Raises:
         ValueError: If a value does not fit.
@@ -49,6 +49,8 @@ def _soft_labels(voxels: Voxels) -> tuple[Tensor, Tensor | None]:
     if voxels.ignore_index is not None:
         counted = (labels != voxels.ignore_index).squeeze(2)
         labels = labels * counted.unsqueeze(2)
+    if voxels.weight is not None:
+        labels = labels.masked_fill((voxels.weight == 0).unsqueeze(2), 0)
     if not recording() and not bool(((labels >= 0) & (labels <= 1)).all()):
         raise _outside_0_and_1(float(labels.min()), float(labels.max()))
     return (labels if labels.shape[2] > 1 else torch.cat([1 - labels, labels], dim=2)), counted
@@ -66,7 +68,7 @@ def _hard_labels(voxels: Voxels) -> tuple[Tensor, Tensor | None]:
 
 
 def check_labels(voxels: Voxels) -> None:
-    """Check the class of every position.
+    """Check the class of every position whose weight is not 0.
 
     Raises:
         ValueError: If it is no class of the logits and not the ignored one.
@@ -74,6 +76,8 @@ def check_labels(voxels: Voxels) -> None:
     if voxels.labels.dtype == torch.bool or recording():
         return
     counted = voxels.labels
+    if voxels.weight is not None:
+        counted = counted[(voxels.weight != 0).expand_as(counted)]
     if voxels.ignore_index is not None:
         counted = counted[counted != voxels.ignore_index]
     if not counted.numel():

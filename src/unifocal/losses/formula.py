@@ -129,6 +129,8 @@ def region_term(
 ) -> tuple[Tensor, Tensor]:
     """The region term of every sample: the weighted mean over its problems and classes.
 
+    A problem without any position that counts, such as a channel that is ignored altogether, is not there.
+
     Args:
         sums: The sums over the voxels.
         terms: The parameters.
@@ -143,6 +145,9 @@ def region_term(
     if not isinstance(terms.rho, float) or terms.rho != 1:
         values = bounded_power(values, terms.rho)
     counted = (sums.positions > 0)[:, None, None]
+    if sums.true.shape[1] > 1:
+        # Of several problems, each has its own: both labels of a position add up to its weight.
+        counted = (sums.true + sums.missed).sum(dim=2, keepdim=True) > 0
     if absent == "skip":
         counted = counted & (sums.true + sums.missed > 0)
     weights = class_weights.to(values) * counted

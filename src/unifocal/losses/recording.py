@@ -15,6 +15,12 @@ def forward_mode(tensor: Tensor) -> bool:
     return forward_ad.unpack_dual(tensor).tangent is not None
 
 
+def batched(tensor: Tensor) -> bool:
+    """Whether the tensor stands for several at once, under `vmap` or the older one of `is_grads_batched=True`."""
+    kinds = torch._C._functorch  # noqa: SLF001
+    return bool(kinds.is_batchedtensor(tensor) or kinds.is_legacy_batchedtensor(tensor))
+
+
 def _tracing() -> bool:
     return bool(torch._C._get_tracing_state())  # noqa: SLF001
 

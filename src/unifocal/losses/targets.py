@@ -97,8 +97,8 @@ def prepare(
         )
     ignore_index = ignore_index if _can_hold(labels.dtype, ignore_index) else None
     if channels == 1 or activation == "sigmoid":
-        soft = labels.is_floating_point() and not _only_0_and_1(labels, ignore_index)
-        return Voxels(flat.unsqueeze(2), labels.unsqueeze(2) if soft else labels, weight, ignore_index)
+        hard = not labels.is_floating_point() or (not labels.requires_grad and _only_0_and_1(labels, ignore_index))
+        return Voxels(flat.unsqueeze(2), labels if hard else labels.unsqueeze(2), weight, ignore_index)
     return Voxels(flat.unsqueeze(1), labels.unsqueeze(1) if per_class else labels, weight, ignore_index)
 
 

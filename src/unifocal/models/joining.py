@@ -23,7 +23,7 @@ def raise_and_join(up: nn.Module, x: Tensor, skip: Tensor) -> Tensor:
         (N, up's channels + others, *finer).
     """
     assert isinstance(up, nn.ConvTranspose2d | nn.ConvTranspose3d)
-    if up.bias is None or x.device.type != "cpu" or not torch.is_grad_enabled() or _is_recorded():
+    if up.bias is None or _is_hooked(up) or x.device.type != "cpu" or not torch.is_grad_enabled() or _is_recorded():
         return torch.cat([up(x), skip], dim=1)
     raised = _TRANSPOSED[x.ndim](x, up.weight, up.bias.detach(), stride=up.stride)
     joined: Tensor = _Join.apply(raised, up.bias, skip)  # type: ignore[no-untyped-call]
@@ -32,6 +32,12 @@ def raise_and_join(up: nn.Module, x: Tensor, skip: Tensor) -> Tensor:
 
 def _is_recorded() -> bool:
     return torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active()  # noqa: SLF001
+
+
+def _is_hooked(module: nn.Module) -> bool:
+    """Whether somebody listens to the module being called, such as weight normalisation or a feature extractor."""
+    own = (module._forward_hooks, module._forward_pre_hooks, module._backward_hooks, module._backward_pre_hooks)  # noqa: SLF001
+    return any(own) or bool(nn.modules.module._has_any_global_hook())  # noqa: SLF001
 
 
 class _Join(torch.autograd.Function):

@@ -17,9 +17,16 @@ def target_for(loss: nn.Module, logits: Tensor, classes: Tensor) -> Tensor:
 def try_loss(loss: nn.Module, out_channels: int, *, is_regions: bool = False) -> str:
     """Call a loss once on small logits, as training will: with class indices, or with the masks of regions.
 
+    One with weights that learn is refused: training changes the network's alone.
+
     Returns:
         What is wrong with it; empty if nothing is.
     """
+    learning = [name for name, weight in loss.named_parameters() if weight.requires_grad]
+    if learning:
+        named = ", ".join(learning[:3]) + (", ..." if len(learning) > 3 else "")
+        only = "but training changes those of the network alone; fix them: requires_grad_(False)"
+        return f"has weights that would have to learn ({named}), {only}"
     logits = torch.linspace(-1, 1, 2 * out_channels * 64).reshape(2, out_channels, 8, 8).requires_grad_()
     classes = torch.arange(128).reshape(2, 1, 8, 8) % max(out_channels, 2)
     if is_regions:

@@ -312,3 +312,23 @@ def test_real_volumes_are_itk_s(folder: str) -> None:
     np.testing.assert_array_equal(scan.array[0], sitk.GetArrayFromImage(reference))
     last = tuple(length - 1 for length in reference.GetSize())
     np.testing.assert_allclose(world(scan, last[::-1]), world_itk(path, last), atol=1e-4)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("stored", "meant"), [(0, 1), (1, 1), (-1, -1), (0.5, 1), (float("nan"), 1)])
+def test_a_handedness_that_is_not_said_is_as_in_the_formats_own_library(
+    tmp_path: Path, stored: float, meant: int
+) -> None:
+    image = nib.Nifti1Image(volume(), np.eye(4))
+    image.set_sform(None, 0)
+    image.set_qform(np.diag([2.0, 3.0, 5.0, 1.0]), 1)
+    nib.save(image, tmp_path / "a.nii")
+    content = bytearray((tmp_path / "a.nii").read_bytes())
+    header = np.ndarray((), nib.Nifti1Header.template_dtype, content)
+    header["pixdim"][0] = stored
+    (tmp_path / "a.nii").write_bytes(content)
+    for read in (read_image, read_mask):
+        scan = read(tmp_path / "a.nii")
+        assert scan.spacing_mm == (5, 3, 2)
+        assert scan.affine is not None
+        assert scan.affine[2, 0] == 5 * meant
+        assert not scan.notes

@@ -163,3 +163,11 @@ def test_nothing_in_it(tmp_path: Path) -> None:
         opened(tmp_path, layout="nnunet")
     with pytest.raises(InputError, match="no folder imagesTr"):
         opened(touch(tmp_path / "other", "x"), layout="nnunet")
+
+
+def test_labels_that_are_asked_for_go_before_the_layouts_regions(tmp_path: Path) -> None:
+    content = NNUNET_2 | {"labels": {"background": 0, "whole": [1, 2], "core": [2]}, "regions_class_order": [1, 2]}
+    write_nnunet(tmp_path, content)
+    assert opened(tmp_path).dataset.declared.regions == {"whole": (1, 2), "core": (2,)}
+    declared = opened(tmp_path, keep=(1,)).dataset.declared
+    assert (declared.keep, declared.regions) == ((1,), {})

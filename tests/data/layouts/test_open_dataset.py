@@ -185,3 +185,30 @@ def test_a_declaration_that_is_no_file(tmp_path: Path) -> None:
     assert kinds_of(opened(tmp_path).problems) == [("declaration-missing", True)]
     write_json(tmp_path / "other", {})
     assert refused(tmp_path / "other")[0].kind == "nothing-found"
+
+
+def broken(path: Path) -> None:
+    path.symlink_to(path.parent / ".git" / "annex" / "objects" / path.name)
+
+
+def test_links_that_lead_nowhere_are_reported(tmp_path: Path) -> None:
+    for case in "abcd":
+        for part in ("images", "masks"):
+            (touch if case in "ab" else lambda folder, name: broken(folder / name))(tmp_path, f"{part}/{case}.png")
+    broken(tmp_path / "images" / "notes.txt")
+    (warning,) = opened(tmp_path).problems
+    assert (warning.kind, warning.is_warning) == ("link-broken", True)
+    assert warning.where == str(tmp_path)
+    assert "4 images or masks are links that lead nowhere" in warning.what
+    assert "images/c.png" in warning.what
+    assert "datalad get" in warning.remedy
+
+
+def test_where_all_are_links_that_lead_nowhere_that_is_said(tmp_path: Path) -> None:
+    for part in ("imagesTr", "labelsTr"):
+        (tmp_path / part).mkdir()
+        for case in ("a_0000.nii.gz", "b_0000.nii.gz"):
+            broken(tmp_path / part / case)
+    with pytest.raises(InputError) as raised:
+        opened(tmp_path)
+    assert "link-broken" in {problem.kind for problem in raised.value.problems}

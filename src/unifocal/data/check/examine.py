@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, TypeVar
 
 import numpy as np
@@ -62,10 +63,11 @@ def examine(case: Case) -> Findings:
     """Read a case's files and look at their content; what cannot be read becomes a problem."""
     findings = Findings()
     scan = _attempt(findings, read_image, case.image)
+    read_beside = partial(read_mask, like=scan)
     if scan is not None:
         findings.image_digest = findings.digests
         _look_at_image(scan, case, findings)
-    mask = None if case.mask is None else _attempt(findings, lambda source: read_mask(source, like=scan), case.mask)
+    mask = None if case.mask is None else _attempt(findings, read_beside, case.mask)
     if mask is not None:
         assert case.mask is not None
         findings.counts = count_values(mask.array)
@@ -76,7 +78,7 @@ def examine(case: Case) -> Findings:
             what, remedy = f"is the same file as its image {case.image.path.name}", "Give the masks' folder as masks."
             findings.problems.append(Problem(str(case.mask), what, remedy, "mask-is-image"))
     for source in (case.field_of_view, *case.other_masks.values()):
-        beside = None if source is None else _attempt(findings, read_mask, source)
+        beside = None if source is None else _attempt(findings, read_beside, source)
         if beside is not None:
             assert source is not None
             _compare(source, beside, case.image, scan, findings)

@@ -219,14 +219,28 @@ def _contradictions(pairs: Sequence[tuple[Case, Findings]]) -> list[Problem]:
     ]  # fmt: skip
 
 
-def patient_count_problems(patients: int, needed: int, dataset: DataSet, where: str) -> list[Problem]:
-    """Fewer patients than folds, or than the two parts of a training."""
+def patient_count_problems(
+    patients: int, needed: int, dataset: DataSet, where: str, *, are_of_headers: bool = False
+) -> list[Problem]:
+    """Fewer patients than folds, or than the two parts of a training.
+
+    Args:
+        patients: How many there are.
+        needed: How many are needed.
+        dataset: The cases.
+        where: What the problem concerns.
+        are_of_headers: Whether the files' headers name the patients.
+    """
     if patients >= needed:
         return []
     whose = "" if dataset.patients_known else " (no patients are named, so every image counts as one)"
+    whose = " by the files' headers" if are_of_headers else whose
     need = f"{needed} folds need {needed}" if needed > 2 else "a training needs 2 and a comparison 3"
     what = f"has {_number(patients, 'patient')}{whose}, but {need}"
     fewer = f"Give --folds {patients}, or add patients." if patients > 2 else "Add patients."
+    if are_of_headers and patients < len(dataset.cases):
+        # Anonymised files often have one PatientID for all.
+        fewer += " If the headers name no real patients, say whose each case is: --patient-pattern or --cases."
     return [Problem(where, what, fewer, "too-few-patients")]
 
 

@@ -50,7 +50,11 @@ def check_data(
     problems += faults
     patients = _patients(reading, dataset)
     where = str(cases[0].image.path.parent) if cases else "data set"
-    problems += together.patient_count_problems(patients, minimum_patients, dataset, where)
+    read = [(case, found) for case, found in zip(dataset.cases, findings, strict=True) if found.size is not None]
+    are_of_headers = bool(read) and all(case.patient == found.patient for case, found in read)
+    problems += together.patient_count_problems(
+        patients, minimum_patients, dataset, where, are_of_headers=are_of_headers
+    )
     problems = [*reading.problems, *problems]
     if not cases and not problems:
         problems = [Problem("data set", "has no cases", "Give images.", "no-cases")]

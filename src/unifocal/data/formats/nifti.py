@@ -33,7 +33,8 @@ def read_image(path: Path) -> Scan:
             or holds complex numbers.
     """
     stored = _read(path)
-    place_in_space, notes = place(stored.header, stored.spatial_axes, path)
+    with guarded(path):
+        place_in_space, notes = place(stored.header, stored.spatial_axes, path)
     image = _scaled(stored)
     return Scan(image, place_in_space.spacing_mm, place_in_space.affine, notes=notes)
 
@@ -46,7 +47,8 @@ def read_mask(path: Path, like: Scan | None = None) -> Scan:  # noqa: ARG001
             element.
     """
     stored = _read(path)
-    place_in_space, notes = place(stored.header, stored.spatial_axes, path)
+    with guarded(path):
+        place_in_space, notes = place(stored.header, stored.spatial_axes, path)
     labels = one_channel(stored.array, path)
     if stored.slope != 1 or stored.intercept != 0:
         labels = labels.astype(np.float64) * stored.slope + stored.intercept

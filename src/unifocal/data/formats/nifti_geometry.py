@@ -71,11 +71,15 @@ def _unit(header: Any) -> str:
 
 def _qform(header: Any) -> tuple[Affine | None, bool]:
     """The qform, or None and that it cannot be used."""
+    from nibabel.spatialimages import HeaderDataError
+
     header = header.copy()
     header["pixdim"][1:4] = np.abs(header["pixdim"][1:4])
+    # Some programs leave 0 there, which the format's own library takes for 1.
+    header["pixdim"][0] = -1 if header["pixdim"][0] < 0 else 1
     try:
         return header.get_qform(), False
-    except ValueError:
+    except (ValueError, HeaderDataError):
         return None, True
 
 

@@ -187,7 +187,7 @@ def _participants(folder: Path, problems: list[Problem]) -> CasesTable | None:
 
 
 def _attributes(table: CasesTable | None, subject: str) -> dict[str, str]:
-    row = table.rows.get(subject) or table.rows.get(subject.removeprefix("sub-")) if table else None
+    row = table.row(subject) or table.row(subject.removeprefix("sub-")) if table else None
     return {key: "" if value == "n/a" else value for key, value in row.attributes.items()} if row else {}
 
 

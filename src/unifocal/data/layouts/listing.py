@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from unifocal.data.pairing import natural_key
+from unifocal.data.read import stem_of
 from unifocal.problems import Problem, bad_input
 
 DEEPEST = 12
@@ -54,6 +55,30 @@ def walk(folder: Path) -> Iterator[list[Path]]:
             raise bad_input(str(here), f"lies more than {DEEPEST} folders deep", "Flatten it.", kind="folder-too-deep")
         yield files_in(here)
         waiting += [(each, depth + 1) for each in folders_in(here)]
+
+
+def link_problems(folder: Path, *, below: bool = True) -> list[Problem]:
+    """A warning if images or masks are links that lead nowhere, as git-annex leaves of what it has not fetched.
+
+    Args:
+        folder: Where to look.
+        below: Whether to look into its folders as well.
+    """
+    lost = []
+    for here, folders, files in os.walk(folder):
+        folders[:] = [name for name in folders if below and not name.startswith(".")]
+        paths = [Path(here, name) for name in files if not name.startswith(".")]
+        lost += [path for path in paths if stem_of(path) != path.name and path.is_symlink() and not is_file(path)]
+    if not lost:
+        return []
+    lost = sorted(lost, key=lambda path: (str(path.parent), natural_key(path)))
+    names = ", ".join(path.relative_to(folder).as_posix() for path in lost[:5]) + (", ..." if len(lost) > 5 else "")
+    count = (
+        f"{len(lost)} images or masks are links that lead" if len(lost) > 1 else "an image or mask is a link that leads"
+    )
+    what = f"{count} nowhere and count as missing: {names}"
+    remedy = "Fetch what they stand for (git annex get, datalad get), or remove them."
+    return [Problem(str(folder), what, remedy, "link-broken", is_warning=True)]
 
 
 def is_file(path: Path) -> bool:

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pandas as pd
@@ -11,9 +11,10 @@ import pandas as pd
 from unifocal.config.schema import LossConfig, NetworkConfig, TrainingConfig
 from unifocal.config.sections import ComputeConfig, TuningConfig
 from unifocal.data.split_plan import unit_of
-from unifocal.experiments.folder import slug, write_table
+from unifocal.experiments.folder import RunKey, read_run, slug, write_table
 from unifocal.experiments.progress import Reporter
 from unifocal.experiments.run import RunTask
+from unifocal.experiments.storage import STATE
 from unifocal.experiments.tuning.asked import directions_of, spaces_of
 from unifocal.experiments.tuning.best import best_of
 from unifocal.experiments.tuning.engine import Plan, search_all
@@ -113,6 +114,12 @@ def tune_inside(
     return {request.key: _tuned(request, records[request.key][chosen[request.key]]) for request in requests}
 
 
+def is_settled(study: Path, loss: str, fold: int) -> bool:
+    """Whether a run of a loss on a fold is done or under way, so that its settings, which tuning chose, are to stay."""
+    places = (study / RunKey(loss, fold, 0).place.parent).glob(f"fold-{fold}-seed-*")
+    return any((place / STATE).is_file() or (read_run(place) or {}).get("status") == "done" for place in places)
+
+
 def _table(
     records: Mapping[tuple[str, int], Sequence[Mapping[str, Any]]],
     chosen: Mapping[tuple[str, int], int],
@@ -156,6 +163,7 @@ def _plan(request: TuningRequest, space: Space, tuning: TuningConfig) -> Plan:
         place=PurePosixPath(FOLDER) / slug(request.loss.label) / f"fold-{request.fold}",
         seed=seed,
         label=request.label,
+        is_settled=is_settled(template.study, request.loss.label, request.fold),
     )
 
 

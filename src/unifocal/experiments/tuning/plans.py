@@ -26,6 +26,7 @@ class Trials:
         runs: The inner runs with the settings as given.
         objectives: The metrics.
         label: The label that they are of; None: the mean over all.
+        is_settled: See `TrialTask`.
     """
 
     title: str
@@ -33,6 +34,7 @@ class Trials:
     runs: tuple[RunTask, ...]
     objectives: tuple[str, ...]
     label: int | None
+    is_settled: bool = False
 
     def __call__(self, number: int, values: Mapping[str, Any]) -> TrialTask:
         """The trial of that number; trial 0 has the settings as given whatever the values say of them."""
@@ -46,6 +48,7 @@ class Trials:
             objectives=self.objectives,
             runs=runs,
             label=self.label,
+            is_settled=self.is_settled,
         )
 
 
@@ -60,6 +63,7 @@ def plan_search(
     place: PurePosixPath,
     seed: int,
     label: int | None = None,
+    is_settled: bool = False,
 ) -> Plan:
     """Plan a search over inner folds.
 
@@ -73,8 +77,9 @@ def plan_search(
         place: The folder of the trials inside the study's.
         seed: Of the search.
         label: The label that trials are judged by; None: the mean over all.
+        is_settled: See `TrialTask`.
     """
-    trials = Trials(title, place, inner_runs(template, folds, by), tuple(tuning.objective), label)
+    trials = Trials(title, place, inner_runs(template, folds, by), tuple(tuning.objective), label, is_settled)
     search = Search(space, tuning.search, trials_of(tuning, space), directions_of(tuning), seed)
     return Plan(search, tuple(tuning.objective), trials)
 

@@ -2,6 +2,7 @@
 
 import json
 import math
+import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -12,7 +13,7 @@ from typing import Any
 import pandas as pd
 from filelock import FileLock
 
-from unifocal.experiments.attempts import explain
+from unifocal.experiments.attempts import explain, is_from_outside
 from unifocal.experiments.folder import read_record, write_json
 from unifocal.experiments.run import RunTask, execute
 from unifocal.experiments.run_files import read_history
@@ -20,6 +21,7 @@ from unifocal.statistics.sheets import build_sheets
 from unifocal.training.records import EpochRecord
 
 ENDED = ("done", "failed", "stopped")
+VALUES = "values.json"
 _TEXT = {"case": str, "patient": str, "unit": str}
 
 
@@ -36,6 +38,8 @@ class TrialTask:
         objectives: The metrics by which trials are judged, the first first.
         label: The label that they are of; None: the mean over all labels.
         runs: One per inner fold, with the trial's settings; their test cases are what the trial is judged on.
+        is_settled: Whether runs rest already on what the search chose, so that the trial is left as it ended; its
+            result does not depend on it.
     """
 
     name: str
@@ -46,6 +50,7 @@ class TrialTask:
     objectives: tuple[str, ...]
     runs: tuple[RunTask, ...]
     label: int | None = None
+    is_settled: bool = False
 
     @property
     def folder(self) -> Path:
@@ -74,6 +79,7 @@ class TrialTask:
             with FileLock(self.folder / ".lock", timeout=600):
                 record = self.finished()
                 if record is None:
+                    self._clear_of_other_values()
                     record = self._train_and_judge(on_epoch)
                     write_json(self.folder / "record.json", record)
         except Exception as error:  # noqa: BLE001 - whatever a trial dies of, the search goes on and says so
@@ -81,15 +87,20 @@ class TrialTask:
         return record
 
     def finished(self) -> dict[str, Any] | None:
-        """The record of the trial if it ended, with these values and judged like this; else None."""
+        """The record of the trial if it ended, with these values and judged like this; else None.
+
+        What failed for an outside reason, such as a full disk, has not ended: it is tried again.
+        """
         record = read_record(self.folder)
         if record is None or record.get("status") not in ENDED or not isinstance(record.get("objective"), dict):
+            return None
+        if record["status"] == "failed" and not self.is_settled and is_from_outside(str(record.get("reason"))):
             return None
         is_same = record.get("values") == _plain(self.values) and list(record["objective"]) == list(self.objectives)
         return record if is_same else None
 
     def lost(self, reason: str) -> dict[str, Any]:
-        """Keep and return the failed record of a trial that could not be done to its end: it is not tried again."""
+        """Keep and return the failed record of a trial that could not be done to its end."""
         return self.kept(self.ended("failed", reason, self._so_far()))
 
     def stopped(self, reason: str) -> dict[str, Any]:
@@ -123,6 +134,20 @@ class TrialTask:
             "seconds": round(max(seconds, sum(part["seconds"] for part in parts)), 1),
             "reason": reason,
         }
+
+    def _clear_of_other_values(self) -> None:
+        """Remove what the trial of this number left when it had other values: an earlier trial ended otherwise then."""
+        try:
+            before = json.loads((self.folder / VALUES).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            before = (read_record(self.folder) or {}).get("values")
+        if isinstance(before, dict) and before != _plain(self.values):
+            for path in self.folder.iterdir():
+                if path.is_dir():
+                    shutil.rmtree(path)
+                elif path.name != ".lock":
+                    path.unlink()
+        write_json(self.folder / VALUES, _plain(self.values))
 
     def _train_and_judge(self, on_epoch: Callable[[EpochRecord], None]) -> dict[str, Any]:
         started = time.monotonic()

@@ -58,8 +58,8 @@ class Counts(NamedTuple):
         voxel: The voxel term's sum over positions and problems, (N,); 0 if it is not wanted.
         positions: The sum of the weights over positions and problems, (N,); not finite if a weight is
             negative, infinite or not a number.
-        low: The smallest label that is not to be ignored, (); above `high` if there is none. A label that is
-            no whole number counts as one below all others.
+        low: The smallest label that is not ignored and has weight, (); above `high` if there is none. A label that
+            is no whole number counts as one below all others.
         high: The largest, ().
     """
 
@@ -133,6 +133,7 @@ def _labels(labels, weight, labels_m, weight_m, at, inside, IGNORED: tl.constexp
     if weight is not None:
         given = tl.load(weight + at * weight_m, mask=counted, other=0).to(REAL)
         w = tl.where(given >= 0, given, float("nan"))
+        counted = counted & (given != 0)
     return y, counted, w
 
 
@@ -310,8 +311,7 @@ def sums(voxels: Voxels, alpha: Tensor, phi: Tensor, *, region: bool, voxel: boo
         voxel: Whether the voxel term is wanted.
     """
     arguments, programs = _arguments(voxels, alpha, phi)
-    samples, problems = voxels.logits.shape[:2]
-    shape = samples, problems, 2 + 3 * voxels.classes, arguments["parts"]
+    shape = *voxels.logits.shape[:2], 2 + 3 * voxels.classes, arguments["parts"]
     partial = torch.empty(shape, dtype=voxels.dtype, device=voxels.logits.device)
     integer = torch.int64 if voxels.labels.dtype == torch.int64 else torch.int32
     extremes = torch.empty(2, programs, dtype=integer, device=voxels.logits.device)
@@ -321,7 +321,7 @@ def sums(voxels: Voxels, alpha: Tensor, phi: Tensor, *, region: bool, voxel: boo
         partial[:, :, 2:] = 0
     total = partial.sum(dim=3)
     positions, cost = total[:, :, :2].sum(dim=1).unbind(1)
-    true, missed, false = total[:, :, 2:].view(samples, problems, 3, -1).unbind(2)
+    true, missed, false = total[:, :, 2:].unflatten(2, (3, -1)).unbind(2)
     return Counts(true, missed, false, cost, positions, extremes[0].amin(), extremes[1].amax())
 
 

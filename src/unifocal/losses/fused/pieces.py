@@ -113,13 +113,18 @@ def read(voxels: Voxels, piece: Piece, labels: Tensor) -> Piece:
 
 
 def reread(voxels: Voxels, piece: Piece, labels: Tensor) -> Tensor | None:
-    """Put the labels, which have been checked before, into `labels`; the weights (R, m)."""
+    """Put the labels, which have been checked before, into `labels`, 0 where the weight is 0; the weights (R, m)."""
     if voxels.ignore_index is None:
         labels.copy_(piece.labels)
-        return None if piece.weight is None else piece.weight.to(labels.dtype)
-    counted = piece.labels != voxels.ignore_index
-    labels.copy_(piece.labels * counted)
-    return counted.to(labels.dtype) if piece.weight is None else piece.weight.to(labels.dtype) * counted
+        counted = None
+    else:
+        counted = piece.labels != voxels.ignore_index
+        labels.copy_(piece.labels * counted)
+    if piece.weight is None:
+        return None if counted is None else counted.to(labels.dtype)
+    labels.masked_fill_(piece.weight == 0, 0)
+    weight = piece.weight.to(labels.dtype)
+    return weight if counted is None else weight * counted
 
 
 def _fit(labels: Tensor, voxels: Voxels) -> bool:

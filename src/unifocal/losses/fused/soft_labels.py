@@ -18,7 +18,7 @@ def forward(voxels: Voxels, parameters: Parameters, *, keep: bool) -> tuple[Sums
     Raises:
         ValueError: If a label or a weight does not fit.
     """
-    total = [torch.zeros((), dtype=torch.float64)] * 5
+    total = [torch.zeros((), dtype=torch.float64, device="cpu")] * 5
     for positions in _pieces(voxels):
         part = voxel_sums(dense(_part(voxels, positions)), parameters)
         total = [so_far + more for so_far, more in zip(total, part, strict=True)]

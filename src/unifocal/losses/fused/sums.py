@@ -2,8 +2,8 @@
 
 On the CPU the voxels are walked in pieces that fit the cache. What the backward pass needs is left in the
 tensor that becomes the gradient, so it computes no exponential a second time. On CUDA two Triton kernels
-do the same work. Whatever they cannot do is left to `formula`: derivatives of the gradient, forward mode,
-`torch.func` and `torch.compile`, gradients in labels or weights, other devices.
+do the same work. Whatever they cannot do is left to `formula`: derivatives of the gradient, several gradients
+at once, forward mode, `torch.func` and `torch.compile`, gradients in labels or weights, other devices.
 """
 
 from types import ModuleType
@@ -16,7 +16,7 @@ from unifocal.losses.dense import dense
 from unifocal.losses.formula import voxel_sums
 from unifocal.losses.fused import soft_labels, walk
 from unifocal.losses.parameters import Parameters, Sums, Upstream
-from unifocal.losses.recording import forward_mode, recording
+from unifocal.losses.recording import batched, forward_mode, recording
 from unifocal.losses.targets import Voxels
 
 
@@ -82,15 +82,20 @@ class _FusedSums(torch.autograd.Function):
         upstream = Upstream(*gradients[:4])
         nothing = (None,) * 5
         if torch.is_grad_enabled():
-            return (_differentiable_gradient(voxels, parameters, upstream), *nothing)
+            return (_gradient_by_formula(voxels, parameters, upstream, differentiable=True), *nothing)
+        if recording() or any(map(batched, upstream)):
+            # Several gradients at once, as `is_grads_batched=True` asks for them.
+            alone = voxels._replace(logits=logits.detach().requires_grad_())
+            with torch.enable_grad():
+                return (_gradient_by_formula(alone, parameters, upstream, differentiable=False), *nothing)
         # The gradient is written over what was left; a second pass has to begin anew.
         left, ctx.left = ctx.left, None
         with torch.autocast(logits.device.type, enabled=False):
             return (ctx.way.backward(voxels, parameters, left, upstream), *nothing)
 
 
-def _differentiable_gradient(voxels: Voxels, parameters: Parameters, upstream: Upstream) -> Tensor:
-    """The gradient by the plain formula, which can be differentiated again."""
+def _gradient_by_formula(voxels: Voxels, parameters: Parameters, upstream: Upstream, *, differentiable: bool) -> Tensor:
+    """The gradient by the plain formula, which can be differentiated again, and computed for several losses at once."""
     sums = voxel_sums(dense(voxels), parameters)
-    (gradient,) = torch.autograd.grad(sums[:4], voxels.logits, upstream, create_graph=True)
+    (gradient,) = torch.autograd.grad(sums[:4], voxels.logits, upstream, create_graph=differentiable)
     return gradient

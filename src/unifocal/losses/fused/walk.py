@@ -53,7 +53,7 @@ def forward(voxels: Voxels, parameters: Parameters, *, keep: bool) -> tuple[Sums
             weights.append(None if ready.weight is None else ready.weight.sum(dim=1))
         groups = -(-samples // rows)
         of_region, of_voxel, weight = (_total(parts, groups) for parts in (*zip(*found, strict=True), weights))
-        none = torch.zeros(samples, voxels.classes, device="cpu")
+        none = torch.zeros(samples, voxels.classes, dtype=voxels.dtype, device="cpu")
         region.append(torch.stack([none] * 3) if of_region is None else engine.region_sums(of_region))
         voxel.append(none[:, 0] if of_voxel is None else of_voxel)
         counted.append(none[:, 0] + positions if weight is None else weight)

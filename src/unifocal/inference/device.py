@@ -1,0 +1,31 @@
+"""Where a network segments."""
+
+import torch
+
+from unifocal.problems import Problem
+
+
+def choose_device(asked: str | None) -> torch.device:
+    """The device that a network segments on; training is on the same one.
+
+    Args:
+        asked: `cpu` or `cuda`; None: a CUDA GPU where this machine has one.
+
+    Raises:
+        ValueError: If CUDA is asked for where it is not there.
+    """
+    if asked == "cuda" and not torch.cuda.is_available():
+        message = "inference.device is cuda, but PyTorch finds no CUDA GPU on this machine"
+        raise ValueError(message)
+    return torch.device(asked or ("cuda" if torch.cuda.is_available() else "cpu"))
+
+
+def device_problems(asked: str | None) -> list[Problem]:
+    """What is wrong with the device that is asked for, on this machine."""
+    try:
+        if asked is not None:
+            choose_device(asked)
+    except ValueError:
+        remedy = "Leave it away, or say cpu; a GPU also needs a PyTorch that was built for it."
+        return [Problem("inference.device", "is cuda, but PyTorch finds no CUDA GPU on this machine", remedy)]
+    return []
