@@ -109,7 +109,7 @@ def load_case(
     truth = Stack.read(labelled, values)
     predictions, troubles = [], []
     for loss in study.losses:
-        found = [read_prediction(study, loss, str(row["case"]), labelled.shape, seed) for seed in seeds or (None,)]
+        found = [read_prediction(study, loss, str(row["case"]), scan, seed) for seed in seeds or (None,)]
         predictions.append(tuple(None if part is None else Stack.read(part, values) for part, _ in found))
         troubles.append(found[0][1])
     views = [

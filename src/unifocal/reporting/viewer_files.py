@@ -43,17 +43,17 @@ def read_truth(study: StudyView, row: Mapping[str, Any], base: Scan | None) -> t
 
 
 def read_prediction(
-    study: StudyView, loss: str, case: str, shape: tuple[int, ...], seed: int | None = None
+    study: StudyView, loss: str, case: str, truth: Scan, seed: int | None = None
 ) -> tuple[Labels | None, str]:
-    """The predicted labels of a case, and what is wrong when there are none."""
+    """The predicted labels of a case, where its truth lies, and what is wrong when there are none."""
     source = study.prediction_of(loss, case, seed)
     if source is None:
         return None, "No prediction of this case was kept"
     try:
-        labels: Labels = read_mask(source).array
+        labels: Labels = read_mask(source, truth).array
     except (OSError, ValueError):
         return None, f"The predicted mask {source.path.name} cannot be read"
-    if labels.shape != shape:
+    if labels.shape != truth.array.shape:
         return None, "The predicted mask and the truth differ in size"
     if study.kind == "evaluation":
         labels = label_values(labels, _coding(study.setting("predictions", loss)))

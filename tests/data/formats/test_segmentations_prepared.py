@@ -4,8 +4,10 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
+import pandas as pd
 import pytest
 from formats_dicom import write_series
 from test_dicom_segmentations import write_segmentation
@@ -14,11 +16,14 @@ from unifocal.data.case import Case, Source
 from unifocal.data.check.examine import examine
 from unifocal.data.coding import MaskCoding
 from unifocal.data.datasets import Request, open_dataset
+from unifocal.data.read import read_image, read_mask
 from unifocal.experiments import prepare as preparing
 from unifocal.experiments.recipe import Recipe
 from unifocal.preprocessing.cache import Cache
 from unifocal.preprocessing.pipeline import Pipeline
 from unifocal.problems import InputError
+from unifocal.reporting.study import StudyView
+from unifocal.reporting.viewer_files import read_prediction
 
 SHAPE = (12, 8, 10)
 STEPS: list[Any] = [{"channels": {"count": 1}}, "orient", "z_score"]
@@ -115,3 +120,18 @@ def test_whatever_a_case_cannot_be_prepared_for_is_told_as_a_problem(
     with pytest.raises(InputError, match=str(error)) as raised:
         preparing.prepare([recipe(case)] * 2, Cache(tmp_path / "cache", 10**8), advance=lambda: None)
     assert [problem.kind for problem in raised.value.problems] == ["not-prepared"] * 2
+
+
+def test_a_predicted_segmentation_is_shown_where_it_lies(case: Case, tmp_path: Path) -> None:
+    """Predictions of DICOM images are segmentations, too, without the slices in which nothing was found."""
+    found = lesion()
+    found[5] = 0
+    assert case.mask is not None
+    write_segmentation(tmp_path / "found.dcm", case.image.paths, found)
+    truth = read_mask(case.mask, read_image(case.image))
+    study = StudyView(tmp_path, {}, pd.DataFrame(), pd.DataFrame(), (), ())
+    with patch.object(StudyView, "prediction_of", lambda *_: Source.of(tmp_path / "found.dcm")):
+        shown, trouble = read_prediction(study, "dice", case.name, truth)
+    assert trouble == ""
+    assert shown is not None
+    np.testing.assert_array_equal(shown, found)

@@ -56,8 +56,8 @@ def read_segmentation(header: Header, path: Path, like: Scan | None = None) -> S
     Args:
         header: The parsed file with its pixels.
         path: The file, for messages.
-        like: The image whose slices the frames go onto; nothing is resampled. None: the volume reaches from the
-            file's first frame to its last.
+        like: The image, or a mask, whose slices the frames go onto; nothing is resampled. None: the volume reaches
+            from the file's first frame to its last.
 
     Returns:
         uint8 or uint16 (slices, rows, columns), or (rows, columns) where the frames have no position, or `like` is
@@ -172,9 +172,10 @@ def _step(header: Header, heights: NDArray[np.float64]) -> float:
 def _fitted(grid: _Grid, like: Scan) -> _Grid | None:
     """The grid of `like` with the frames on it, or None where they do not lie on its slices."""
     assert grid.affine is not None
-    affine, spatial = like.affine, like.array.shape[1:]
-    if affine is None or spatial[-2:] != grid.shape[1:] or is_singular(affine):
+    affine = like.affine
+    if affine is None or like.array.shape[-2:] != grid.shape[1:] or is_singular(affine):
         return None
+    spatial = like.array.shape[1 - affine.shape[1] :]  # images have channels before it, masks have none
     in_plane = np.abs(affine[:3, -3:-1] - grid.affine[:3, 1:3]) @ np.array([spatial[-2], spatial[-1]])
     if in_plane.max() > max(_SAME_MM, _SAME_COSINE * float(np.linalg.norm(affine[:3, -2]))):
         return None
