@@ -13,7 +13,7 @@ from unifocal.cli.app import run
 from unifocal.config.resolve import resolve
 from unifocal.config.schema import InferenceConfig, TrainConfig
 from unifocal.data.phantom import write_phantom
-from unifocal.experiments import new_images, segment, single
+from unifocal.experiments import compare, new_images, segment, single
 from unifocal.experiments import run as runs
 from unifocal.inference.device import choose_device, device_problems
 from volume_files import ball, save_known_model, write_case
@@ -139,15 +139,26 @@ def test_the_device_of_a_training_is_not_that_of_its_predictions(
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
-@pytest.mark.parametrize("verb", ["train", "predict"])
+@pytest.mark.parametrize("verb", ["train", "compare", "predict"])
 def test_a_gpu_that_is_not_there_is_told_before_anything_is_done(
     verb: str, phantom: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     model = save_known_model(tmp_path / "m", {1: 0.5})
     given = {
         "train": ["--data", str(phantom), *SMALL],
+        "compare": ["--data", str(phantom), "--losses", "bce,dice", "--folds", "2", *SMALL],
         "predict": ["--model", str(model), "--images", str(phantom / "images")],
     }[verb]
     assert run([verb, *given, "--out", str(tmp_path / "out"), "--set", "inference.device=cuda"]) == 2
     assert "inference.device" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+def test_a_study_goes_on_wherever_networks_segment(
+    phantom: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    study = ["compare", "--data", str(phantom), "--losses", "bce", "--folds", "2", *SMALL, "--out", str(tmp_path / "s")]
+    assert run(study) == 0
+    monkeypatch.setattr(compare, "device_problems", lambda _asked: [])
+    assert run([*study, "--set", "inference.device=cuda"]) == 0
+    assert "All runs were done before" in capsys.readouterr().err

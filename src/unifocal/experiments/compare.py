@@ -37,6 +37,7 @@ from unifocal.experiments.race import Course, Records, race_problems, replay
 from unifocal.experiments.record import cases_table, describe_study, identity_of, jobs_of
 from unifocal.experiments.run import RunTask
 from unifocal.experiments.time_spent import timed_study, waiting
+from unifocal.inference.device import device_problems
 from unifocal.problems import Problem, WorkFailedError, raise_if_any
 from unifocal.training.loggers import logger_problems
 
@@ -64,7 +65,7 @@ def compare(config: StudyConfig, *, command: str, reporter: Reporter, started: M
 
 def _compare(config: StudyConfig, command: str, reporter: Reporter) -> StudyOutcome:
     problems = loss_problems(config.losses) + metric_problems(config.metric, "metric")
-    problems += logger_problems(config.compute.loggers)
+    problems += logger_problems(config.compute.loggers) + device_problems(config.inference.device)
     with stage("reading and checking"):
         checked = load_data(
             config, out=config.out, minimum_patients=patients_needed(config.split), problems=problems, reporter=reporter

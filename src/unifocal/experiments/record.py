@@ -107,8 +107,8 @@ def identity_of(config: StudyConfig, checked: CheckedData, folds: Sequence[Fold]
     """
     asked = config.model_dump(mode="json", include={"preprocessing", "network", "losses", "seeds"})
     asked["training"] = config.training.deciding()
-    # How much memory the windows may take changes nothing that they find.
-    asked["inference"] = config.inference.model_dump(mode="json", exclude={"memory"})
+    # How much memory the windows may take changes nothing that they find, and where they are is where runs are done.
+    asked["inference"] = config.inference.model_dump(mode="json", exclude={"memory", "device"})
     asked["losses"] = ", ".join(loss.label for loss in config.losses)
     asked["labels"] = list(checked.labels)
     if config.tuning is not None:
