@@ -47,6 +47,13 @@ def _nested(depth: float) -> list[Any]:
     return found
 
 
+def _held(_value: float) -> float:
+    """Bytes that RLIMIT_DATA counts."""
+    status = Path("/proc/self/status").read_text().splitlines()
+    (kilobytes,) = (line.split()[1] for line in status if line.startswith("VmData:"))
+    return 1024.0 * int(kilobytes)
+
+
 def _fork(value: float) -> float:
     """Both come back."""
     os.fork()
@@ -81,6 +88,7 @@ _JOBS: dict[str, Callable[[float], Any]] = {
     "unpicklable result": lambda value: lambda: value,
     "endless result": lambda value: _nested(1e5),
     "unloadable result": lambda value: OddError(1, 2),
+    "held": _held,
     "fork": _fork,
     "leave a child": _leave_a_child,
     "close all": lambda value: os.closerange(3, 256) or time.sleep(20),
