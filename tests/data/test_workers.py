@@ -26,6 +26,13 @@ def results(items: Sequence[tuple[str, float]], **options: Any) -> list[float | 
     return list(map_isolated(do, items, **options))
 
 
+def held_bytes() -> int:
+    """What a process holds before its item: more where an earlier test has let their server import more."""
+    (held,) = results([("held", 0.0)])
+    assert not isinstance(held, Failed), held
+    return int(held)
+
+
 @pytest.fixture(autouse=True)
 def _no_child_is_left() -> Any:
     yield
@@ -112,9 +119,7 @@ def test_results_that_cannot_be_sent_are_errors(what: str, together: int) -> Non
 
 @linux
 def test_a_result_may_need_more_memory_than_its_item_on_its_way() -> None:
-    (held,) = results([("held", 0.0)])  # more where an earlier test has let the server import more
-    assert not isinstance(held, Failed)
-    (found,) = results([("bytes", 2e8)], memory_bytes=int(held) + 3 * 10**8)
+    (found,) = results([("bytes", 2e8)], memory_bytes=held_bytes() + 3 * 10**8)
     assert not isinstance(found, Failed), found
     assert len(found) == 2e8  # type: ignore[arg-type]
 
@@ -142,13 +147,15 @@ def test_processes_that_cannot_begin_are_told() -> None:
 
 @linux
 def test_limits_are_each_item_s_own() -> None:
+    least = held_bytes() + 3 * 10**8
+
     def memory(item: tuple[str, float]) -> int:
-        return 3 * 10**8 + int(item[1])
+        return least + int(item[1])
 
     items = [("eat", 4e8), ("eat", 1e6), ("eat", 4e8)]
     generous = results(items, workers=1, memory_bytes=memory)
     assert generous == [4e8, 1e6, 4e8]
-    tight = results(items, workers=1, memory_bytes=3 * 10**8)
+    tight = results(items, workers=1, memory_bytes=least)
     assert [isinstance(outcome, Failed) for outcome in tight] == [True, False, True]
     slow = results([("wait", 0.6), ("wait", 0.0)], workers=1, timeout_s=lambda item: 0.2 + 2 * item[1])
     assert slow == [0.6, 0.0]
