@@ -1,7 +1,8 @@
 """The Unified Focal loss in a plain PyTorch loop.
 
 2D images, two classes, int64 masks, a small object on a large background; the loss may be computed under
-bfloat16 autocast. Run with `python examples/pytorch_loop.py` or `python examples/pytorch_loop.py --bf16`.
+bfloat16 autocast. Run with `python examples/pytorch_loop.py` or, where the processor computes in bfloat16
+(elsewhere it takes minutes), `python examples/pytorch_loop.py --bf16`.
 """
 
 import argparse
@@ -57,4 +58,6 @@ def main(steps: int = 80, *, bf16: bool = False) -> tuple[list[float], float]:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--bf16", action="store_true", help="compute in bfloat16 where autocast does")
-    main(bf16=parser.parse_args().bf16)
+    parser.add_argument("--steps", type=int, default=80, help="how many batches to train on")
+    given = parser.parse_args()
+    main(given.steps, bf16=given.bf16)

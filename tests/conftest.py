@@ -31,3 +31,11 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 def _seeded() -> None:
     """A test's random tensors are the same in every run; pytest-randomly seeds the other generators."""
     torch.manual_seed(0)
+
+
+@pytest.fixture
+def no_report(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Drawing the report takes seconds; this is for tests of what stands before it."""
+    from unifocal.experiments import conclude
+
+    monkeypatch.setattr(conclude, "write_report", lambda folder, _analysis: folder / "report.html")

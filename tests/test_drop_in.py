@@ -36,9 +36,13 @@ def assert_it_learns(losses: list[float], dice: float, *, above: float) -> None:
 # The examples
 
 
-@pytest.mark.parametrize("bf16", [False, True])
-def test_a_plain_loop(bf16: bool) -> None:
-    assert_it_learns(*example("pytorch_loop").main(steps=30, bf16=bf16), above=0.5)
+def test_a_plain_loop() -> None:
+    """In bfloat16 it begins as in float32; without a processor for it each step takes seconds."""
+    losses, dice = example("pytorch_loop").main(steps=30)
+    assert_it_learns(losses, dice, above=0.5)
+    rounded, _ = example("pytorch_loop").main(steps=3, bf16=True)
+    assert rounded == pytest.approx(losses[:3], rel=0.02)
+    assert rounded != losses[:3]
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning:lightning", "ignore:.*LeafSpec:FutureWarning")
@@ -72,11 +76,11 @@ def test_deep_supervision_of_dynunet() -> None:
 
 
 def test_an_example_runs_as_a_script() -> None:
-    command = [sys.executable, ROOT / "examples" / "pytorch_loop.py", "--bf16"]
+    command = [sys.executable, ROOT / "examples" / "pytorch_loop.py", "--bf16", "--steps", "2"]
     one_thread = {**os.environ, "OMP_NUM_THREADS": "1"}
     run = subprocess.run(command, capture_output=True, text=True, check=False, env=one_thread)
     assert run.returncode == 0, run.stderr
-    assert re.search(r"loss 0\.\d+\nDice on unseen images 0\.[6-9]", run.stdout)
+    assert re.fullmatch(r"step   0  loss 0\.\d+\nstep   1  loss 0\.\d+\nDice on unseen images \d\.\d+\n", run.stdout)
 
 
 # nnU-Net

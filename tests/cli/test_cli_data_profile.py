@@ -144,6 +144,7 @@ def several(tmp_path: Path) -> Path:
     return tmp_path / "d"
 
 
+@pytest.mark.usefixtures("no_report")
 def test_the_command_it_gives_means_the_same_data_and_runs(several: Path, tmp_path: Path, unifocal: Call) -> None:
     flags = ("--labels", "4", "--patient-pattern", r"^(P\d+)_")
     code, out, err = unifocal("data", "profile", several, *flags, "--size", "32", "--out", tmp_path / "p")
@@ -169,6 +170,7 @@ def test_the_command_it_gives_means_the_same_data_and_runs(several: Path, tmp_pa
     assert recorded["patients"] == 6
 
 
+@pytest.mark.usefixtures("no_report")
 def test_overlapping_regions_get_a_command_that_runs(several: Path, tmp_path: Path, unifocal: Call) -> None:
     regions = "data.regions={whole: [1, 2, 4], core: [2, 4]}"
     code, out, err = unifocal("data", "profile", several, "--set", regions, "--size", "32", "--out", tmp_path / "p")

@@ -49,14 +49,6 @@ def patient_ray() -> Iterator[None]:
 
 
 @pytest.fixture
-def no_report(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Drawing the report takes seconds; this is for tests of what stands before it."""
-    from unifocal.experiments import conclude
-
-    monkeypatch.setattr(conclude, "write_report", lambda folder, _analysis: folder / "report.html")
-
-
-@pytest.fixture
 def unifocal(capfd: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
     """Run the command line in this process: exit code, standard output, standard error."""
     from unifocal.cli.app import run

@@ -1,6 +1,9 @@
 """`report`: built again from a folder, which someone may have damaged."""
 
+import io
+import shutil
 from collections.abc import Callable
+from contextlib import redirect_stdout
 from pathlib import Path
 
 import numpy as np
@@ -10,23 +13,29 @@ from PIL import Image
 Call = Callable[..., tuple[int, str, str]]
 
 
-@pytest.fixture
-def evaluation(tmp_path: Path, unifocal: Call) -> Path:
-    """Three small masks of two labels against two methods."""
+@pytest.fixture(scope="module")
+def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three small masks of two labels against two methods, evaluated."""
+    from unifocal.cli.app import run
+
+    home = tmp_path_factory.mktemp("sound")
     random = np.random.default_rng(0)
     for folder in ("truth", "a", "b"):
-        (tmp_path / folder).mkdir()
+        (home / folder).mkdir()
         for number in range(3):
             mask = random.choice([0, 1, 2], (12, 12)).astype(np.uint8)
-            Image.fromarray(mask).save(tmp_path / folder / f"c{number}.png")
-    methods = ("--pred", tmp_path / "a", "--pred", tmp_path / "b")
-    out = tmp_path / "o"
-    code, shown, _ = unifocal(
-        "evaluate", "--truth", tmp_path / "truth", *methods, "--out", out, "--resamples", 100, "--label", 2
-    )
-    assert code == 0
-    assert "dice of label 2, mean" in shown
-    return out
+            Image.fromarray(mask).save(home / folder / f"c{number}.png")
+    given = ("--truth", home / "truth", "--pred", home / "a", "--pred", home / "b", "--out", home / "o")
+    with redirect_stdout(io.StringIO()) as shown:
+        assert run(["evaluate", *map(str, given), "--resamples", "100", "--label", "2"]) == 0
+    assert "dice of label 2, mean" in shown.getvalue()
+    return home
+
+
+@pytest.fixture
+def evaluation(sound: Path, tmp_path: Path) -> Path:
+    """A copy to be damaged."""
+    return Path(shutil.copytree(sound, tmp_path / "home")) / "o"
 
 
 @pytest.mark.parametrize(

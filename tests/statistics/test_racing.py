@@ -52,7 +52,7 @@ def alike(rng: np.random.Generator, patients: int, losses: int) -> Floats:
 
 @pytest.mark.parametrize(("losses", "patients", "error"), [(2, 20, 0.1), (4, 30, 0.1)])
 def test_without_a_difference_hardly_anybody_leaves(losses: int, patients: int, error: float) -> None:
-    studies = 150
+    studies = 100
     lost = sum(
         bool(left(alike(np.random.default_rng((1, study, losses)), patients, losses), error=error))
         for study in range(studies)
