@@ -74,6 +74,7 @@ def test_differences_between_ways(faults: Any) -> None:
     assert list(table["way"].unique()) == list(faults.WAYS)
 
 
+@pytest.mark.usefixtures("no_report")
 @pytest.mark.parametrize(("way", "epochs", "by"), [("carried", 1, "image"), ("images", 1, "image"),
                                                   ("longer", 2, "patient"), ("longer_images", 2, "image")])  # fmt: skip
 def test_weights_go_into_the_next_fold(
