@@ -5,25 +5,13 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 import torch
-from losses_deep import indices, one_hot
-from torch import Tensor, nn
+from losses_deep import Recorder, indices, one_hot
+from torch import Tensor
 from torch.nn import functional as F
 
 from unifocal.losses import CrossEntropyLoss, UnifiedFocalLoss
 from unifocal.losses.deep_supervision import DeepSupervisionLoss
 from unifocal.models import UNet
-
-
-class Recorder(nn.Module):
-    """A loss that keeps what it was called with."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.calls: list[tuple[Tensor, ...]] = []
-
-    def forward(self, *given: Tensor) -> Tensor:
-        self.calls.append(given)
-        return given[0].mean()
 
 
 def received(target: Tensor, sizes: Sequence[Sequence[int]], weight: Tensor | None = None) -> list[tuple[Tensor, ...]]:

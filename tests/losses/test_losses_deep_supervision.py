@@ -4,24 +4,12 @@ import itertools
 
 import pytest
 import torch
-from losses_deep import indices, logits, one_hot
+from losses_deep import Recorder, indices, logits, one_hot
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from unifocal.losses import CrossEntropyLoss, UnifiedFocalLoss
 from unifocal.losses.deep_supervision import DeepSupervisionLoss
-
-
-class Recorder(nn.Module):
-    """A loss that keeps what it was called with."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.calls: list[tuple[Tensor, ...]] = []
-
-    def forward(self, *given: Tensor) -> Tensor:
-        self.calls.append(given)
-        return given[0].mean()
 
 
 def received(target: Tensor, outputs: list[Tensor], weight: Tensor | None = None) -> list[tuple[Tensor, ...]]:
