@@ -2,8 +2,8 @@
 
 python benchmarks/beside_studies.py "as it is=docs/results/a" "stripped=docs/results/b" --losses bce,focal
 
-Takes folders of studies, or of published ones, each with what to call it; all are compared with the first. Prints
-Markdown.
+Takes folders of studies, or of published ones, each with what to call it; all are compared with the first, on the
+cases that every one of them scored. Prints Markdown.
 """
 
 import argparse
@@ -27,25 +27,44 @@ def page(studies: dict[str, pd.DataFrame], losses: list[str], metric: str) -> st
         losses: As the studies call them.
         metric: Which.
     """
+    studies = on_shared_cases(studies)
     first, *others = studies
     means, apart = [], []
-    for loss in losses:
-        own = [scores[scores["loss"] == loss].assign(loss=name) for name, scores in studies.items()]
-        analysis = analyse(pd.concat(own), noun="method")
+    rows = {f"`{loss}`": [loss] for loss in losses} | ({"their mean": losses} if len(losses) > 1 else {})
+    for title, members in rows.items():
+        analysis = analyse(pd.concat(mean_of(scores, members, name) for name, scores in studies.items()), noun="method")
         summary = analysis.summary[analysis.summary["metric"] == metric].set_index("loss")
         comparison = analysis.comparison[analysis.comparison["metric"] == metric]
         told = [
             f"{row.mean:.3f} ({row.lower:.3f} to {row.upper:.3f})" for row in summary.loc[list(studies)].itertuples()
         ]
-        means.append([f"`{loss}`", *told])
-        apart.append([f"`{loss}`", *(difference(comparison, name, first) for name in others)])
-    title = f"{METRICS[metric].title}, mean of patients"
+        means.append([title, *told])
+        apart.append([title, *(difference(comparison, name, first) for name in others)])
+    heading = f"{METRICS[metric].title}, mean of patients"
+    cases = studies[first].drop_duplicates("case")
     return "\n".join(
         [
-            table([title, *studies], means),
+            f"{len(cases)} cases of {cases['patient'].nunique()} patients.\n",
+            table([heading, *studies], means),
             table(["difference", *(f"{name} minus {first}" for name in others)], apart),
         ]
     )
+
+
+def on_shared_cases(studies: dict[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
+    """The scores of the cases that all studies have; ends the program where there is none."""
+    shared = set.intersection(*(set(scores["case"]) for scores in studies.values()))
+    if not shared:
+        sys.exit("no case was scored in all of these studies")
+    return {name: scores[scores["case"].isin(shared)] for name, scores in studies.items()}
+
+
+def mean_of(scores: pd.DataFrame, losses: list[str], name: str) -> pd.DataFrame:
+    """The scores of one loss, or the mean of several where all have one, under a new name."""
+    own = scores[scores["loss"].isin(losses)]
+    keys = [column for column in own.columns if column not in ("loss", "value", "reason")]
+    values = own.groupby(keys, dropna=False)["value"].agg(lambda value: value.mean(skipna=False))
+    return values.reset_index().assign(loss=name)
 
 
 def difference(comparison: pd.DataFrame, name: str, base: str) -> str:

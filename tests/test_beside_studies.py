@@ -35,6 +35,31 @@ def test_each_loss_is_compared_with_itself_in_the_first_study(beside: Any) -> No
     assert "| `focal` | -0.100 (-0.100 to -0.100) | +0.000 (+0.000 to +0.000) |" in found
 
 
+def test_losses_are_averaged_case_by_case(beside: Any) -> None:
+    found = beside.page({"zero": scored(0.0), "more": scored(0.05)}, ["focal", "bce"], "dice").splitlines()
+    # By hand: bce gains 0.05 and Focal loses 0.1.
+    assert "| their mean | 0.450 (0.450 to 0.450) | 0.425 (0.425 to 0.425) |" in found
+    assert "| their mean | -0.025 (-0.025 to -0.025) |" in found
+    alone = beside.page({"zero": scored(0.0), "more": scored(0.05)}, ["bce"], "dice")
+    assert "their mean" not in alone
+
+
+def test_only_cases_that_all_studies_scored_count(beside: Any) -> None:
+    half = scored(0.05)
+    half = half[half["case"].str.endswith("-1") & (half["patient"] != "a")]
+    whole = scored(0.0)
+    whole.loc[whole["case"].str.endswith("-2"), "value"] = 0.0
+    found = beside.page({"whole": whole, "half": half}, ["bce"], "dice").splitlines()
+    assert found[0] == "7 cases of 7 patients."
+    assert "| `bce` | 0.400 (0.400 to 0.400) | 0.450 (0.450 to 0.450) |" in found
+
+
+def test_studies_without_a_common_case_are_refused(beside: Any) -> None:
+    other = scored(0.0).assign(case="elsewhere")
+    with pytest.raises(SystemExit, match="no case was scored in all"):
+        beside.page({"one": scored(0.0), "other": other}, ["bce"], "dice")
+
+
 def test_published_studies_are_read(beside: Any, capsys: pytest.CaptureFixture[str], monkeypatch: Any) -> None:
     folder = Path(__file__).parents[1] / "docs" / "results" / "source_a_family"
     monkeypatch.setattr("sys.argv", ["beside_studies.py", f"a={folder}", f"b={folder}", "--losses", "bce"])
