@@ -3,13 +3,14 @@
 python benchmarks/evaluation_faults.py ../shared/data/brain_t1ce --write docs/results/evaluation_faults.md
 
 Folds over patients, folds over images, folds over images with the weights of one fold going on into the next, and the
-first two once more with as many epochs in every fold as the weights that were carried over have seen in the end. Each
-has a process of its own; with --folder they can be continued.
+first two once more with as many epochs in each fold as the weights that were carried over have seen in it: one, two,
+... times as many. Each way has a process of its own; with --folder they can be continued.
 """
 
 import argparse
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -35,11 +36,18 @@ WAYS = {
     "patients": "folds over patients",
     "images": "folds over images",
     "carried": "folds over images, weights carried over",
-    "longer": "folds over patients, {total} epochs",
-    "longer_images": "folds over images, {total} epochs",
+    "longer": "folds over patients, as long",
+    "longer_images": "folds over images, as long",
 }
-# What is compared with what: the faults at as many epochs per fold, and carrying over at as many epochs in the end.
-PAIRS = (("images", "patients"), ("carried", "patients"), ("longer_images", "longer"), ("carried", "longer"))
+# What is compared with what: the faults at as many epochs per fold, then at as many as the carried weights have seen:
+# drawing over images, carrying over, and both.
+PAIRS = (
+    ("images", "patients"),
+    ("carried", "patients"),
+    ("longer_images", "longer"),
+    ("carried", "longer_images"),
+    ("carried", "longer"),
+)
 LOSSES = "bce,focal"
 RESAMPLES = 10_000
 _COUNTS = ["true_positives", "false_positives", "false_negatives"]
@@ -52,9 +60,9 @@ that weights went from fold to fold into images that they had seen; gave pooled 
 over the coordinates of all test images at once. The same trainings were done in five ways: {ways}.
 
 Otherwise as source A: skulls stripped its way, its network at {size}x{size}, Adam 0.001, batches of {batch},
-{epochs} epochs (the last two ways: {total}), no augmentation, {folds} folds; but of each fold's epochs the one with the
-lowest validation loss is kept, and carried over, as everywhere here. {images} images of {patients} patients, one seed,
-default parameters of the losses.
+{epochs} epochs per fold ("as long": as many as the carried weights have seen in that fold, {long}), no augmentation,
+{folds} folds; but of each fold's epochs the one with the lowest validation loss is kept, and carried over, as
+everywhere here. {images} images of {patients} patients, one seed, default parameters of the losses.
 
 """
 
@@ -80,10 +88,25 @@ def carried_over() -> Iterator[None]:
         yield
 
 
+@contextmanager
+def as_long(epochs: int) -> Iterator[None]:
+    """Meanwhile, a run trains for as many epochs as weights that are carried over have seen in its fold."""
+    train: Callable[..., Any] = run._train  # noqa: SLF001
+
+    def train_on(task: run.RunTask, on_epoch: Callable[..., None]) -> Any:
+        longer = task.training.model_copy(update={"epochs": epochs * (task.key.fold + 1)})
+        return train(replace(task, training=longer), on_epoch)
+
+    with patch.object(run, "_train", train_on):
+        yield
+
+
 def study(given: argparse.Namespace, way: str) -> None:
     """Train and score in one way."""
-    epochs = given.epochs * (given.folds if way.startswith("longer") else 1)
-    training = {"epochs": epochs, "batch_size": given.batch, "augmentation": "none", "threads": 1}
+    is_longer = way.startswith("longer")
+    # The most that any fold has, for the record and the progress.
+    most = given.epochs * (given.folds if is_longer else 1)
+    training = {"epochs": most, "batch_size": given.batch, "augmentation": "none", "threads": 1}
     config = StudyConfig.model_validate(
         {
             "data": {"folder": given.data},
@@ -95,10 +118,7 @@ def study(given: argparse.Namespace, way: str) -> None:
             "jobs": 1,
         }
     )
-    if way == "carried":
-        with carried_over():
-            compare(config, command="", reporter=ConsoleReporter())
-    else:
+    with carried_over() if way == "carried" else as_long(given.epochs) if is_longer else nullcontext():
         compare(config, command="", reporter=ConsoleReporter())
 
 
@@ -130,15 +150,10 @@ def wide(scores: pd.DataFrame) -> pd.DataFrame:
     return scores.pivot(index=["loss", "fold", "case", "patient"], columns="metric", values="value").reset_index()
 
 
-def named(given: argparse.Namespace) -> dict[str, str]:
-    """The ways as a page calls them."""
-    return {way: name.format(total=given.epochs * given.folds) for way, name in WAYS.items()}
-
-
 def by_fold(given: argparse.Namespace, scores: dict[str, pd.DataFrame]) -> str:
     """Pooled Dice of each fold, as source A counted."""
     rows = []
-    for way, name in named(given).items():
+    for way, name in WAYS.items():
         for loss, own in wide(scores[way]).groupby("loss"):
             folds = [f"{pooled_dice(part):.3f}" for _, part in own.groupby("fold")]
             rows.append([f"{name}, `{loss}`", *folds, f"{pooled_dice(own):.3f}"])
@@ -151,7 +166,6 @@ def differences(given: argparse.Namespace, scores: dict[str, pd.DataFrame]) -> t
     rng = np.random.default_rng(0)
     weights = rng.multinomial(len(patients), np.full(len(patients), 1 / len(patients)), RESAMPLES).astype(np.float64)
     means, rows = [], []
-    names = named(given)
     for loss in labels_of(given.losses):
         own = {way: each[each["loss"] == loss] for way, each in scores.items()}
         together = pd.concat([each.assign(loss=way, fold=0) for way, each in own.items()])
@@ -160,12 +174,12 @@ def differences(given: argparse.Namespace, scores: dict[str, pd.DataFrame]) -> t
         comparison = analysis.comparison.query("metric == 'dice'")
         pooled = {way: pooled_dice(wide(each)) for way, each in own.items()}
         draws = {way: pooled_draws(wide(each), weights) for way, each in own.items()}
-        for way, name in names.items():
+        for way, name in WAYS.items():
             mean = summary.loc[way]
             told = f"{mean['mean']:.3f} ({mean['lower']:.3f} to {mean['upper']:.3f})"
             means.append([f"`{loss}`, {name}", told, f"{pooled[way]:.3f}"])
         for way, base in PAIRS:
-            cells = [f"`{loss}`, {names[way]} minus {names[base]}", difference(comparison, way, base)]
+            cells = [f"`{loss}`, {WAYS[way]} minus {WAYS[base]}", difference(comparison, way, base)]
             low, high = np.quantile(draws[way] - draws[base], [0.025, 0.975])
             rows.append([*cells, f"{pooled[way] - pooled[base]:+.3f} ({low:+.3f} to {high:+.3f})"])
     head = ["mean Dice of patients", "pooled Dice"]
@@ -175,7 +189,7 @@ def differences(given: argparse.Namespace, scores: dict[str, pd.DataFrame]) -> t
 def distances(given: argparse.Namespace, scores: dict[str, pd.DataFrame]) -> str:
     """Hausdorff distances of images, and of pooled coordinates."""
     rows = []
-    for way, name in named(given).items():
+    for way, name in WAYS.items():
         for loss in labels_of(given.losses):
             own = wide(scores[way]).query("loss == @loss")
             folds = []
@@ -208,8 +222,8 @@ def page(given: argparse.Namespace, scores: dict[str, pd.DataFrame], command: st
     told = {
         "images": sound["case"].nunique(),
         "patients": sound["patient"].nunique(),
-        "ways": "; ".join(named(given).values()),
-        "total": given.epochs * given.folds,
+        "ways": "; ".join(WAYS.values()),
+        "long": ", ".join(str(given.epochs * (fold + 1)) for fold in range(given.folds)),
     }
     text = _PAGE.format(size=given.size, batch=given.batch, epochs=given.epochs, folds=given.folds, **told)
     parts = [text + circumstances(command, packages=("unifocal", "torch")), by_fold(given, scores)]

@@ -63,11 +63,12 @@ def test_differences_between_ways(faults: Any) -> None:
     given = argparse.Namespace(losses=faults.LOSSES, epochs=15, folds=5)
     means, differing = faults.differences(given, scores)
     assert "| `focal`, folds over images, weights carried over | 0.502 (" in means
-    assert "| `bce`, folds over patients, 75 epochs | 0.602 (" in means
+    assert "| `bce`, folds over patients, as long | 0.602 (" in means
     assert means.count("| 0.500 |") == 2, "pooled: 5 of 10 pixels right"
-    row = "| `bce`, folds over images, weights carried over minus folds over patients, 75 epochs | -0.100 "
+    row = "| `bce`, folds over images, weights carried over minus folds over patients, as long | -0.100 "
     assert row + "(-0.100 to -0.100) | -0.100 (-0.100 to -0.100) |" in differing
-    assert "| `focal`, folds over images, 75 epochs minus folds over patients, 75 epochs | +0.100 " in differing
+    assert "| `focal`, folds over images, as long minus folds over patients, as long | +0.100 " in differing
+    assert "| `focal`, folds over images, weights carried over minus folds over images, as long | -0.200 " in differing
     assert "| `focal`, folds over images minus folds over patients | +0.100 " in differing
     table = faults.cases(scores)
     assert len(table) == 5 * 2 * 6
@@ -75,19 +76,22 @@ def test_differences_between_ways(faults: Any) -> None:
 
 
 @pytest.mark.usefixtures("no_report")
-@pytest.mark.parametrize(("way", "epochs", "by"), [("carried", 1, "image"), ("images", 1, "image"),
-                                                  ("longer", 2, "patient"), ("longer_images", 2, "image")])  # fmt: skip
-def test_weights_go_into_the_next_fold(
-    faults: Any, way: str, epochs: int, by: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("way", "second", "by"),
+    [("carried", 1, "image"), ("images", 1, "image"), ("longer", 2, "patient"), ("longer_images", 2, "image")],
+)
+def test_weights_go_into_the_next_fold_or_train_as_long(
+    faults: Any, way: str, second: int, by: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_phantom(tmp_path / "data", patients=4, seed=0, size=32)
-    begun, ended = [], []
+    begun, ended, trained = [], [], []
     fit = run.fit
 
     def watched(network: torch.nn.Module, *given: Any, **named: Any) -> Any:
         begun.append({name: weight.clone() for name, weight in network.state_dict().items()})
         result = fit(network, *given, **named)
         ended.append(result.weights)
+        trained.append(result.epochs)
         return result
 
     monkeypatch.setattr(run, "fit", watched)
@@ -96,6 +100,7 @@ def test_weights_go_into_the_next_fold(
     faults.study(given, way)
     assert len(begun) == 2
     study = yaml.safe_load((tmp_path / way / "study.yaml").read_text(encoding="utf-8"))
-    assert (study["config"]["training"]["epochs"], study["config"]["split"]["by"]) == (epochs, by)
+    assert study["config"]["split"]["by"] == by
+    assert trained == [1, second], "epochs of each fold"
     are_same = [torch.equal(weight, ended[0][name]) for name, weight in begun[1].items()]
     assert all(are_same) if way == "carried" else not all(are_same)
