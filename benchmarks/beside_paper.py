@@ -3,7 +3,8 @@
 python benchmarks/beside_paper.py docs/results/source_b_drive --paper docs/results/source_b/paper_drive.csv
 
 Takes folders of studies, or of published ones. The paper's table has a row per loss and metric (`name, loss, metric,
-mean, half_width`), losses as `--losses` takes them; `--instead "A" "B"` reads the paper's loss A as B. Prints Markdown.
+mean, half_width`), losses as `--losses` takes them; `--instead "A" "B"` reads the paper's loss A as B; `--by-case`
+takes means over cases where the paper did, and not over patients. Prints Markdown.
 """
 
 import argparse
@@ -17,6 +18,7 @@ from scipy import stats
 
 from unifocal.config.schema import StudyConfig
 from unifocal.metrics import METRICS
+from unifocal.statistics import analyse
 
 RESAMPLES = 10_000
 
@@ -60,22 +62,31 @@ def agreement(values: NDArray[np.float64], paper: NDArray[np.float64], *, seeds:
     return float(stats.kendalltau(values.mean(axis=(0, 1)), paper).statistic), float(low), float(high)
 
 
-def ranking(values: NDArray[np.float64], paper: NDArray[np.float64], title: str) -> str:
-    """Whether both rank alike, in a sentence."""
+def ranking(values: NDArray[np.float64], paper: NDArray[np.float64], title: str, units: str) -> str:
+    """Whether both rank alike, in a sentence; `units` are the patients or cases that are drawn."""
     tau, low, high = agreement(values, paper, seeds=False)
     text = (
         f"Ranking of {len(paper)} losses by {title}: Kendall's tau {tau:+.2f}, 95 % interval {low:+.2f} to {high:+.2f}"
     )
     if values.shape[1] > 1:
         _, low, high = agreement(values, paper, seeds=True)
-        text += f" over patients, {low:+.2f} to {high:+.2f} over patients and trainings"
+        text += f" over {units}, {low:+.2f} to {high:+.2f} over {units} and trainings"
     return text + ".\n"
 
 
-def page(folders: list[Path], paper: pd.DataFrame, instead: dict[str, str]) -> str:
+def summary_of(folders: list[Path], scores: pd.DataFrame, *, by_case: bool) -> pd.DataFrame:
+    """Means and intervals of all losses by loss and metric: the studies' own, over patients, or over cases."""
+    own = analyse(scores).summary if by_case else pd.concat(pd.read_csv(folder / "summary.csv") for folder in folders)
+    return own.set_index(["loss", "metric"])
+
+
+def page(folders: list[Path], paper: pd.DataFrame, instead: dict[str, str], *, by_case: bool = False) -> str:
     """The tables of all metrics that the paper gives."""
     scores = pd.concat([read(folder) for folder in folders])
-    summary = pd.concat([pd.read_csv(folder / "summary.csv") for folder in folders]).set_index(["loss", "metric"])
+    scores = scores[scores["metric"].isin(paper["metric"])]
+    if by_case:
+        scores = scores.assign(patient=scores["case"])
+    summary = summary_of(folders, scores, by_case=by_case)
     labels = {loss: label_of(instead.get(loss, loss)) for loss in paper["loss"].unique()}
     parts = []
     for metric, rows in paper.groupby("metric", sort=False):
@@ -89,7 +100,7 @@ def page(folders: list[Path], paper: pd.DataFrame, instead: dict[str, str]) -> s
         title = METRICS[str(metric)].title
         parts.append(table([title, "paper", "here", "difference"], cells))
         values = values_of(scores, str(metric), [labels[str(loss)] for loss in rows["loss"]])
-        parts.append(ranking(values, rows["mean"].to_numpy(), title))
+        parts.append(ranking(values, rows["mean"].to_numpy(), title, "cases" if by_case else "patients"))
     return "\n".join(parts)
 
 
@@ -100,9 +111,11 @@ def main() -> None:
     parser.add_argument("--paper", type=Path, required=True)
     parser.add_argument("--instead", nargs=2, action="append", default=[], metavar=("A", "B"))
     parser.add_argument("--without", nargs="*", default=[], metavar="LOSS", help="leave these out of the rankings")
+    parser.add_argument("--by-case", action="store_true", help="means and intervals over cases, not over patients")
     given = parser.parse_args()
     paper = pd.read_csv(given.paper)
-    print(page(given.folders, paper[~paper["loss"].isin(given.without)], dict(given.instead)))
+    kept = paper[~paper["loss"].isin(given.without)]
+    print(page(given.folders, kept, dict(given.instead), by_case=given.by_case))
 
 
 if __name__ == "__main__":

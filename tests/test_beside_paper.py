@@ -65,6 +65,20 @@ def test_studies_beside_a_table(beside: Any, tmp_path: Path) -> None:
     assert "tau +1.00" in text
 
 
+def test_means_over_cases(beside: Any, tmp_path: Path) -> None:
+    folder = tmp_path / "study"
+    written(folder, {"dice": 0.8, "bce": 0.7}, packed=False)
+    scores = pd.read_csv(folder / "scores.csv").assign(fold=0, label=1, unit="1")
+    scores.loc[scores["case"] == "b1", "value"] = 0.2
+    scores.to_csv(folder / "scores.csv", index=False)
+    paper = pd.DataFrame({"loss": ["dice", "bce"], "metric": "dice", "mean": [0.5, 0.4], "half_width": [0.01, 0.02]})
+    text = beside.page([folder], paper, {}, by_case=True)
+    # Patient a has two of the three cases: 0.6 over cases, 0.5 over patients.
+    assert "| `dice` | 0.500 ± 0.010 | 0.600 (" in text
+    assert "| `bce` | 0.400 ± 0.020 | 0.533 (" in text
+    assert "over cases and trainings" in text
+
+
 @pytest.mark.parametrize("path", PAPERS, ids=lambda path: path.stem)
 def test_the_papers_losses_are_known(beside: Any, path: Path) -> None:
     paper = pd.read_csv(path)
