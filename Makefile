@@ -25,8 +25,9 @@ lint: setup
 
 check: lint
 
+# Work is stolen rather than dealt out, so that tests which share a trained study mostly share a process.
 test: setup lint
-	$(BIN)/pytest -n auto
+	$(BIN)/pytest -n auto --dist worksteal
 
 # The variable stills a notice about the theme's successor, see docs/decisions/0004-libraries.md.
 docs: setup
