@@ -3,7 +3,8 @@
 python benchmarks/beside_studies.py "as it is=docs/results/a" "stripped=docs/results/b" --losses bce,focal
 
 Takes folders of studies, or of published ones, each with what to call it; all are compared with the first, on the
-cases that every one of them scored. Prints Markdown.
+cases that every one of them scored. Prints Markdown. Intervals are over patients; with several seeds, also over patients
+and trainings.
 """
 
 import argparse
@@ -20,7 +21,7 @@ from unifocal.statistics import analyse
 
 
 def page(studies: dict[str, pd.DataFrame], losses: list[str], metric: str) -> str:
-    """A table of means and one of differences, with 95 % intervals over patients.
+    """A table of means and one of differences, with 95 % intervals.
 
     Args:
         studies: The scores of each by name; others are compared with the first.
@@ -29,6 +30,10 @@ def page(studies: dict[str, pd.DataFrame], losses: list[str], metric: str) -> st
     """
     studies = on_shared_cases(studies)
     first, *others = studies
+    is_retrained = all(scores["seed"].nunique() > 1 for scores in studies.values())
+    columns = [f"{name} minus {first}" for name in others]
+    if is_retrained:
+        columns += [f"{column}, over trainings too" for column in columns]
     means, apart = [], []
     rows = {f"`{loss}`": [loss] for loss in losses} | ({"their mean": losses} if len(losses) > 1 else {})
     for title, members in rows.items():
@@ -39,14 +44,15 @@ def page(studies: dict[str, pd.DataFrame], losses: list[str], metric: str) -> st
             f"{row.mean:.3f} ({row.lower:.3f} to {row.upper:.3f})" for row in summary.loc[list(studies)].itertuples()
         ]
         means.append([title, *told])
-        apart.append([title, *(difference(comparison, name, first) for name in others)])
+        kinds = (False, True) if is_retrained else (False,)
+        apart.append([title, *(difference(comparison, name, first, retrained=kind) for kind in kinds for name in others)])
     heading = f"{METRICS[metric].title}, mean of patients"
     cases = studies[first].drop_duplicates("case")
     return "\n".join(
         [
             f"{len(cases)} cases of {cases['patient'].nunique()} patients.\n",
             table([heading, *studies], means),
-            table(["difference", *(f"{name} minus {first}" for name in others)], apart),
+            table(["difference", *columns], apart),
         ]
     )
 
@@ -67,11 +73,12 @@ def mean_of(scores: pd.DataFrame, losses: list[str], name: str) -> pd.DataFrame:
     return values.reset_index().assign(loss=name)
 
 
-def difference(comparison: pd.DataFrame, name: str, base: str) -> str:
-    """The difference of two with its interval, whichever of them the table has first."""
+def difference(comparison: pd.DataFrame, name: str, base: str, *, retrained: bool = False) -> str:
+    """The difference of two, whichever the table has first, with its interval over patients or over trainings too."""
     pair = comparison[comparison["loss_a"].isin([name, base]) & comparison["loss_b"].isin([name, base])].iloc[0]
     sign = 1 if pair["loss_a"] == name else -1
-    low, high = sorted((sign * pair["lower"], sign * pair["upper"]))
+    kind = "_retrained" if retrained else ""
+    low, high = sorted((sign * pair[f"lower{kind}"], sign * pair[f"upper{kind}"]))
     # Adding 0 takes the sign from -0.
     return f"{sign * pair['difference'] + 0:+.3f} ({low + 0:+.3f} to {high + 0:+.3f})"
 

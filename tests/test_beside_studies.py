@@ -44,6 +44,18 @@ def test_losses_are_averaged_case_by_case(beside: Any) -> None:
     assert "their mean" not in alone
 
 
+def test_trainings_widen_intervals_where_they_scatter(beside: Any) -> None:
+    # Three trainings of each: in one study they agree, in the other they lie 0.1 apart; no patient differs.
+    seeds = {name: [scored(0.0).assign(seed=seed) for seed in range(3)] for name in ("zero", "more")}
+    for seed, own in enumerate(seeds["more"]):
+        own["value"] += 0.1 * (seed - 1)
+    studies = {name: pd.concat(each) for name, each in seeds.items()}
+    head, _, row = beside.page(studies, ["bce"], "dice").splitlines()[-3:]
+    assert head == "| difference | more minus zero | more minus zero, over trainings too |"
+    # By hand: the means of three trainings scatter by 0.1 / sqrt(3), and t with 2 degrees of freedom is 4.303.
+    assert row == "| `bce` | +0.000 (+0.000 to +0.000) | +0.000 (-0.248 to +0.248) |"
+
+
 def test_only_cases_that_all_studies_scored_count(beside: Any) -> None:
     half = scored(0.05)
     half = half[half["case"].str.endswith("-1") & (half["patient"] != "a")]
