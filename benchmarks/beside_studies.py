@@ -3,8 +3,8 @@
 python benchmarks/beside_studies.py "as it is=docs/results/a" "stripped=docs/results/b" --losses bce,focal
 
 Takes folders of studies, or of published ones, each with what to call it; all are compared with the first, on the
-cases that every one of them scored. Prints Markdown. Intervals are over patients; with several seeds, also over patients
-and trainings.
+cases that every one of them scored. Prints Markdown. Intervals are over patients; with several seeds, also over
+patients and trainings.
 """
 
 import argparse
@@ -31,28 +31,26 @@ def page(studies: dict[str, pd.DataFrame], losses: list[str], metric: str) -> st
     studies = on_shared_cases(studies)
     first, *others = studies
     is_retrained = all(scores["seed"].nunique() > 1 for scores in studies.values())
-    columns = [f"{name} minus {first}" for name in others]
-    if is_retrained:
-        columns += [f"{column}, over trainings too" for column in columns]
+    columns = [(name, retrained) for retrained in ((False, True) if is_retrained else (False,)) for name in others]
     means, apart = [], []
     rows = {f"`{loss}`": [loss] for loss in losses} | ({"their mean": losses} if len(losses) > 1 else {})
     for title, members in rows.items():
         analysis = analyse(pd.concat(mean_of(scores, members, name) for name, scores in studies.items()), noun="method")
         summary = analysis.summary[analysis.summary["metric"] == metric].set_index("loss")
         comparison = analysis.comparison[analysis.comparison["metric"] == metric]
-        told = [
+        own = [
             f"{row.mean:.3f} ({row.lower:.3f} to {row.upper:.3f})" for row in summary.loc[list(studies)].itertuples()
         ]
-        means.append([title, *told])
-        kinds = (False, True) if is_retrained else (False,)
-        apart.append([title, *(difference(comparison, name, first, retrained=kind) for kind in kinds for name in others)])
+        means.append([title, *own])
+        apart.append([title, *(difference(comparison, name, first, retrained=kind) for name, kind in columns)])
     heading = f"{METRICS[metric].title}, mean of patients"
+    told = [f"{name} minus {first}{', over trainings too' if retrained else ''}" for name, retrained in columns]
     cases = studies[first].drop_duplicates("case")
     return "\n".join(
         [
             f"{len(cases)} cases of {cases['patient'].nunique()} patients.\n",
             table([heading, *studies], means),
-            table(["difference", *columns], apart),
+            table(["difference", *told], apart),
         ]
     )
 
