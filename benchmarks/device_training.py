@@ -28,6 +28,7 @@ from unifocal.experiments.run import build_network, samples_for
 from unifocal.experiments.segment import build_loss
 from unifocal.training import fit
 from unifocal.training.process import prepare_process
+from unifocal.training.settings import choose_layout
 
 SHAPES = ("128x128:20:200", "512x800:2:24", "96x96x96:2:8")
 QUICK = ("32x32:2:4",)
@@ -146,7 +147,7 @@ def rows_of(shape: Shape, given: argparse.Namespace, clock: EpochClock) -> list[
 def floor_steps(shape: Shape, network: torch.nn.Module, given: argparse.Namespace) -> list[float]:
     """Seconds of the network's forward and backward pass alone."""
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    layout = torch.channels_last if shape.dimensions == 2 else torch.channels_last_3d
+    layout = choose_layout(shape.size, device)
     network = network.to(device).to(memory_format=layout).train()  # type: ignore[call-overload]
     image = torch.randn(shape.batch, shape.channels, *shape.size, device=device).contiguous(memory_format=layout)
 

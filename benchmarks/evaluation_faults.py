@@ -8,7 +8,7 @@ first two once more with as many epochs in each fold as the weights that were ca
 """
 
 import argparse
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -49,9 +49,11 @@ PAIRS = (
     ("carried", "longer"),
 )
 LOSSES = "bce,focal"
-RESAMPLES = 10_000
+RESAMPLES, RESAMPLES_OF_DISTANCES = 10_000, 500
 _COUNTS = ["true_positives", "false_positives", "false_negatives"]
 Draws = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+Unions = dict[str, tuple[Mask, Mask]]
 
 _PAGE = """# What the faults of source A's evaluation are worth
 
@@ -60,9 +62,10 @@ that weights went from fold to fold into images that they had seen; gave pooled 
 over the coordinates of all test images at once. The same trainings were done in five ways: {ways}.
 
 Otherwise as source A: skulls stripped its way, its network at {size}x{size}, Adam 0.001, batches of {batch},
-{epochs} epochs per fold ("as long": as many as the carried weights have seen in that fold, {long}), no augmentation,
-{folds} folds; but of each fold's epochs the one with the lowest validation loss is kept, and carried over, as
-everywhere here. {images} images of {patients} patients, one seed, default parameters of the losses.
+{epochs} epochs per fold, no augmentation, {folds} folds; but of each fold's epochs the one with the lowest validation
+loss is kept, and carried over, as everywhere here. "As long": up to as many epochs as the carried weights have seen in
+that fold ({long}), ended after 20 without a lower validation loss. {images} images of {patients}
+patients, one seed, default parameters of the losses.
 
 """
 
@@ -134,14 +137,10 @@ def pooled_draws(counts: pd.DataFrame, weights: Draws) -> Draws:
     return np.asarray(2 * tp / (2 * tp + fp + fn))
 
 
-def pooled_hausdorff(truths: list[NDArray[np.bool_]], found: list[NDArray[np.bool_]]) -> float:
+def pooled_hausdorff(truths: list[Mask], found: list[Mask]) -> float:
     """The Hausdorff distance, in pixels, between the coordinates of all images' pixels as if they were of one image."""
-    size = tuple(np.max([mask.shape for mask in truths], axis=0))
-    union = {name: np.zeros(size, dtype=np.uint8) for name in ("truth", "found")}
-    for name, masks in (("truth", truths), ("found", found)):
-        for mask in masks:
-            union[name][: mask.shape[0], : mask.shape[1]] |= mask.astype(np.uint8)
-    scores = score_case(union["truth"], union["found"], None, (1,))
+    truth, prediction = (_union(masks).astype(np.uint8) for masks in (truths, found))
+    scores = score_case(truth, prediction, None, (1,))
     return next(score.value for score in scores if score.metric == "hausdorff")
 
 
@@ -186,26 +185,84 @@ def differences(given: argparse.Namespace, scores: dict[str, pd.DataFrame]) -> t
     return table(["", *head], means), table(["difference", *head], rows)
 
 
+def carrying_over(given: argparse.Namespace, scores: dict[str, pd.DataFrame]) -> str:
+    """What carried weights gain on fresh ones fold by fold: the two ways test the same images in each."""
+    rows = []
+    for loss in labels_of(given.losses):
+        cells = []
+        for fold in range(given.folds):
+            own = [scores[way][scores[way]["loss"] == loss].assign(loss=way) for way in ("carried", "longer_images")]
+            together = pd.concat(own).groupby("fold").get_group(fold)
+            comparison = analyse(together, noun="method").comparison.query("metric == 'dice'")
+            cells.append(difference(comparison, "carried", "longer_images"))
+        rows.append([f"`{loss}`", *cells])
+    head = f"{WAYS['carried']} minus {WAYS['longer_images']}, mean Dice of patients"
+    return table([head, *(f"fold {fold + 1}" for fold in range(given.folds))], rows)
+
+
+def epochs_of(given: argparse.Namespace) -> str:
+    """Which epoch's weights each fold kept, of how many, and their validation Dice beside the highest."""
+    rows = []
+    for way, name in WAYS.items():
+        for loss in labels_of(given.losses):
+            cells = []
+            for fold in range(given.folds):
+                history = pd.read_csv(given.folder / way / RunKey(loss, fold, 0).place / "history.csv")
+                kept, dice = history["validation_loss"].idxmin(), history["validation_dice"]
+                cells.append(f"{kept + 1} of {len(history)}: {dice[kept]:.2f} of {dice.max():.2f}")
+            rows.append([f"{name}, `{loss}`", *cells])
+    return table(["epoch kept, its validation Dice", *(f"fold {fold + 1}" for fold in range(given.folds))], rows)
+
+
 def distances(given: argparse.Namespace, scores: dict[str, pd.DataFrame]) -> str:
     """Hausdorff distances of images, and of pooled coordinates."""
+    patients = sorted(scores["patients"]["patient"].unique())
+    rng = np.random.default_rng(0)
+    weights = rng.multinomial(len(patients), np.full(len(patients), 1 / len(patients)), RESAMPLES_OF_DISTANCES)
     rows = []
     for way, name in WAYS.items():
         for loss in labels_of(given.losses):
             own = wide(scores[way]).query("loss == @loss")
-            folds = []
-            for fold, part in own.groupby("fold"):
-                place = given.folder / way / RunKey(loss, int(str(fold)), 0).place / "predictions"
-                found = [np.asarray(Image.open(place / f"{case}.png")) > 0 for case in part["case"]]
-                truths = [_truth(given.data, case) for case in part["case"]]
-                folds.append(pooled_hausdorff(truths, found))
-            pooled = f"{np.nanmean(folds):.1f} ({', '.join(f'{value:.0f}' for value in folds)})"
+            places = [given.folder / way / RunKey(loss, fold, 0).place / "predictions" for fold in range(given.folds)]
+            folds = [unions(given.data, place, own.query("fold == @at")) for at, place in enumerate(places)]
+            pooled, mean = over_folds(folds, patients), own["hausdorff"].mean()
+            images = own.groupby("patient")["hausdorff"].agg(["sum", "count"]).reindex(patients, fill_value=0)
+            means = (weights @ images["sum"].to_numpy()) / (weights @ images["count"].to_numpy())
+            draws = [np.nanmean(over_folds(folds, np.asarray(patients)[drawn > 0])) for drawn in weights]
+            low, high = np.quantile(draws - means, [0.025, 0.975])
+            gain = f"{np.nanmean(pooled) - mean:+.0f} ({low:+.0f} to {high:+.0f})"
             missed = int((own["true_positives"] + own["false_positives"] == 0).sum())
-            rows.append([f"{name}, `{loss}`", f"{own['hausdorff'].mean():.1f}", str(missed), pooled])
+            told = f"{np.nanmean(pooled):.1f} ({', '.join(f'{value:.0f}' for value in pooled)})"
+            rows.append([f"{name}, `{loss}`", f"{mean:.1f}", str(missed), told, gain])
     head = ["Hausdorff distance, pixels", "mean of images", "nothing found", "over pooled coordinates (of each fold)"]
-    return table(head, rows)
+    return table([*head, "pooled minus mean"], rows)
 
 
-def _truth(data: Path, case: str) -> NDArray[np.bool_]:
+def unions(data: Path, predictions: Path, part: pd.DataFrame) -> Unions:
+    """The pixels of all images of a patient in a fold as if they were of one: of the truth, and found."""
+    union: Unions = {}
+    for patient, own in part.groupby("patient"):
+        found = [np.asarray(Image.open(predictions / f"{case}.png")) > 0 for case in own["case"]]
+        union[str(patient)] = (_union([_truth(data, case) for case in own["case"]]), _union(found))
+    return union
+
+
+def over_folds(folds: list[Unions], patients: Iterable[str]) -> list[float]:
+    """The pooled distance of these patients in each fold; not a number in a fold that tests none of them."""
+    wanted = set(patients)
+    own = [[pair for patient, pair in fold.items() if patient in wanted] for fold in folds]
+    return [pooled_hausdorff(*map(list, zip(*pairs, strict=True))) if pairs else np.nan for pairs in own]
+
+
+def _union(masks: list[Mask]) -> Mask:
+    size = tuple(np.max([mask.shape for mask in masks], axis=0))
+    union = np.zeros(size, dtype=bool)
+    for mask in masks:
+        union[: mask.shape[0], : mask.shape[1]] |= mask
+    return union
+
+
+def _truth(data: Path, case: str) -> Mask:
     (path,) = (data / "masks").glob(f"{case}.*")
     return np.asarray(Image.open(path).convert("L")) > 0
 
@@ -233,9 +290,12 @@ def page(given: argparse.Namespace, scores: dict[str, pd.DataFrame], command: st
         "One training each: another seed is not in the intervals."
     )
     missed = (
-        "An image in which nothing was found counts with its diagonal in the mean of images; pooled, nobody sees it."
+        "An image in which nothing was found counts with its diagonal in the mean of images; pooled, nobody sees it. "
+        f"Intervals of pooled minus mean: {RESAMPLES_OF_DISTANCES} bootstrap resamples of patients, "
+        "which are rough for a largest distance."
     )
-    return "\n".join([*parts, f"{intervals}\n", means, differing, distances(given, scores), missed + "\n"])
+    tables = [means, differing, carrying_over(given, scores), epochs_of(given), distances(given, scores)]
+    return "\n".join([*parts, f"{intervals}\n", *tables, missed + "\n"])
 
 
 def main() -> None:

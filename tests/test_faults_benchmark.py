@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 import torch
 import yaml
+from PIL import Image
 
 from unifocal.data.phantom import write_phantom
 from unifocal.experiments import run
@@ -45,6 +46,34 @@ def test_pooled_coordinates_hide_what_was_found_in_the_wrong_image(faults: Any) 
     assert faults.pooled_hausdorff([here, np.zeros((9, 6), bool)], [nowhere, there]) == 3, "images of several sizes"
 
 
+def test_pooled_distances_are_those_of_the_patients_that_were_drawn(faults: Any, tmp_path: Path) -> None:
+    def mask(*pixel: int) -> np.ndarray:
+        made = np.zeros((8, 8), np.uint8)
+        made[pixel] = 255
+        return made
+
+    (tmp_path / "masks").mkdir()
+    for case, truth, found in (("a1", (2, 3), (6, 3)), ("a2", (6, 3), (2, 3)), ("b1", (0, 0), (0, 5))):
+        Image.fromarray(mask(*truth)).save(tmp_path / "masks" / f"{case}.png")
+        Image.fromarray(mask(*found)).save(tmp_path / f"{case}.png")
+    part = pd.DataFrame({"patient": ["a", "a", "b"], "case": ["a1", "a2", "b1"]})
+    fold = faults.unions(tmp_path, tmp_path, part)
+    # By hand: the two images of a hide each other's errors; b's pixel is found 5 beside, and 2 or more from a's.
+    assert faults.over_folds([fold, {}], ["a"]) == pytest.approx([0, np.nan], nan_ok=True)
+    assert faults.over_folds([fold], ["b"]) == [5]
+    assert faults.over_folds([fold], ["a", "b"]) == [pytest.approx(np.hypot(2, 3))]
+
+
+def test_epochs_kept_are_those_of_the_lowest_validation_loss(faults: Any, tmp_path: Path) -> None:
+    for way in faults.WAYS:
+        (tmp_path / way / "runs" / "bce" / "fold-0-seed-0").mkdir(parents=True)
+        history = "validation_loss,validation_dice\n0.3,0.1\n0.2,0.25\n0.4,0.5\n"
+        (tmp_path / way / "runs" / "bce" / "fold-0-seed-0" / "history.csv").write_text(history, encoding="utf-8")
+    found = faults.epochs_of(argparse.Namespace(losses="bce", folds=1, folder=tmp_path)).splitlines()
+    assert found[2] == "| folds over patients, `bce` | 2 of 3: 0.25 of 0.50 |"
+    assert len(found) == 7
+
+
 def test_differences_between_ways(faults: Any) -> None:
     def scored(dice: float, counts: tuple[float, float, float]) -> pd.DataFrame:
         values = dict(zip(faults._COUNTS, counts, strict=True)) | {"dice": dice, "hausdorff": 1.0}
@@ -70,6 +99,10 @@ def test_differences_between_ways(faults: Any) -> None:
     assert "| `focal`, folds over images, as long minus folds over patients, as long | +0.100 " in differing
     assert "| `focal`, folds over images, weights carried over minus folds over images, as long | -0.200 " in differing
     assert "| `focal`, folds over images minus folds over patients | +0.100 " in differing
+    given.folds = 1
+    head, _, *rows = faults.carrying_over(given, scores).splitlines()
+    assert head.endswith("| fold 1 |")
+    assert [row.split("|")[2].strip() for row in rows] == ["-0.200 (-0.200 to -0.200)"] * 2
     table = faults.cases(scores)
     assert len(table) == 5 * 2 * 6
     assert list(table["way"].unique()) == list(faults.WAYS)

@@ -72,9 +72,7 @@ def fit(  # noqa: PLR0913 - all are said by name but three
         stop_patience=settings.stop_patience,
         on_epoch=close_epoch,
     )
-    layout = torch.channels_last if len(samples.shape) == 3 else torch.channels_last_3d
     tile = samples.size if isinstance(samples, Patches) else None
-    network = network.to(memory_format=layout)  # type: ignore[call-overload]
     module = SegmentationModule(network, loss, settings, tile, regions)
     resume = _load_state(keeper)
     diary.begin(keeper.history)

@@ -19,7 +19,7 @@ from unifocal.training.callbacks import Keeper, StepSeed
 from unifocal.training.module import SegmentationModule
 from unifocal.training.resident import kept_on
 from unifocal.training.samples import Cases, ShuffledCases
-from unifocal.training.settings import choose_precision
+from unifocal.training.settings import choose_layout, choose_precision
 from unifocal.training.stage_clock import StageClock
 
 
@@ -70,6 +70,7 @@ def train(
             plugins=[_StraightToDisk()],
         )
         device = trainer.strategy.root_device
+        module.lay_out(choose_layout(samples.shape[1:], device))
         handler = signal.getsignal(signal.SIGINT)
         try:
             with ExitStack() as stack:

@@ -41,6 +41,7 @@ class SegmentationModule(LightningModule):
         self.deep_loss = DeepSupervisionLoss(loss)
         self.settings = settings
         self.tile = tile
+        self.layout = torch.contiguous_format
         self.regions = regions
         self.train_loss = WeightedMean()
         self.validation_loss = WeightedMean()
@@ -50,6 +51,22 @@ class SegmentationModule(LightningModule):
         """Logits of images; a list of them, fine to coarse, from a deeply supervised network in training mode."""
         # Tiles are views into images of many sizes, each of which would be compiled for.
         return self.network(image) if self.compiled is None else self.compiled(_channels_last(image))
+
+    def lay_out(self, layout: torch.memory_format) -> None:
+        """Let weights, and the images that train them, lie so in memory."""
+        self.layout = layout
+        self.network.to(memory_format=layout)  # type: ignore[call-overload]
+
+    def on_train_start(self) -> None:
+        """Let what the optimiser keeps lie as the weights do: a state file may be from where they lay otherwise.
+
+        Fused optimisers walk through both in the order of memory, and would take one weight's values for another's.
+        """
+        for optimizer in self.trainer.optimizers:
+            for parameter, state in optimizer.state.items():
+                for name, value in state.items():
+                    if isinstance(value, Tensor) and value.shape == parameter.shape:
+                        state[name] = torch.empty_like(parameter, dtype=value.dtype).copy_(value)
 
     def compute_loss(self, logits: Tensor | Sequence[Tensor], classes: Tensor) -> Tensor:
         """The loss in float32, whatever the autocast precision."""
@@ -66,7 +83,7 @@ class SegmentationModule(LightningModule):
     def training_step(self, batch: tuple[Tensor, Tensor], _batch_index: int) -> Tensor:
         """The loss of one batch."""
         image, classes = self._batch(batch)
-        value = self.compute_loss(self(_channels_last(image)), classes)
+        value = self.compute_loss(self(image.contiguous(memory_format=self.layout)), classes)
         self.train_loss.add(value, len(image))
         return value
 
