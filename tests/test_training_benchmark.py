@@ -142,3 +142,18 @@ def test_the_floor_of_prediction_is_written(module: Module, tmp_path: Path, monk
     assert operations == pytest.approx(1.516240896 / 64, abs=0.006)
     assert min(network, alone, least) >= 0
     assert len(shares) == 2
+
+
+def test_layouts_are_compared(module: Module, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    layouts = module("layouts")
+    monkeypatch.setattr(layouts, "prepare_process", torch.set_num_threads)
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX2")
+    monkeypatch.setattr("unifocal.training.settings._LARGE", 32 * 32)
+    page = tmp_path / "page.md"
+    cases = ["source_a:16x16:2", "source_a:32x32:1", "volumes:16x16x16:1"]
+    monkeypatch.setattr(sys, "argv", ["layouts", "--cases", *cases, "--rounds=1", "--threads=1", f"--write={page}"])
+    layouts.main()
+    found = [rows(page.read_text(), f"`{case.split(':')[0]}`, {case.split(':')[1]}")[0] for case in cases]
+    assert [each[-1] for each in found] == ["last", "first", "last"]
+    for _, first, last, ratio, *_ in found:
+        assert float(ratio) == pytest.approx(float(last) / float(first), rel=0.5)

@@ -83,6 +83,8 @@ def fit(  # noqa: PLR0913 - all are said by name but three
             finished = True
     finally:
         diary.end(finished=finished)
+    # Whether it was trained now or before: whoever predicts with it is to get the same numbers.
+    network.to(memory_format=torch.channels_last if len(samples.shape) == 3 else torch.channels_last_3d)  # type: ignore[call-overload]
     return FitResult(
         weights=keeper.best_weights,
         best_epoch=keeper.best_epoch,

@@ -27,9 +27,8 @@ def choose_precision(name: str) -> str:
 def choose_layout(spatial: Sequence[int], device: torch.device) -> torch.memory_format:
     """How images, features and weights lie in memory while a network trains on the device.
 
-    Channels last, but for large images on a processor with AVX2 and without AVX-512: there oneDNN takes up to 2.7
-    times as long for gradients of weights that lie so, and a step up to 1.5 times (docs/decisions/0012). Results
-    differ by rounding, and by which elements dropout drops.
+    Channels last, but for large images on a processor with AVX2 and without AVX-512: there oneDNN is slow with
+    gradients of weights that lie so (docs/decisions/0012). Results differ by rounding, and by what dropout drops.
 
     Args:
         spatial: Sizes of an image.
