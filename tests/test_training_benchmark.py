@@ -150,7 +150,7 @@ def test_layouts_are_compared(module: Module, tmp_path: Path, monkeypatch: pytes
     monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX2")
     monkeypatch.setattr("unifocal.training.settings._LARGE", 32 * 32)
     page = tmp_path / "page.md"
-    cases = ["source_a:16x16:2", "source_a:32x32:1", "volumes:16x16x16:1"]
+    cases = ["source_a:16x16:2", "source_a:32x32:1", "volumes:32x32x32:1"]
     monkeypatch.setattr(sys, "argv", ["layouts", "--cases", *cases, "--rounds=1", "--threads=1", f"--write={page}"])
     layouts.main()
     found = [rows(page.read_text(), f"`{case.split(':')[0]}`, {case.split(':')[1]}")[0] for case in cases]
