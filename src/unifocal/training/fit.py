@@ -13,6 +13,7 @@ from unifocal.training.loggers import Diary, EpochLogger
 from unifocal.training.patches import Patches
 from unifocal.training.records import EpochRecord, FitResult
 from unifocal.training.samples import Cases
+from unifocal.training.settings import channels_last
 
 if TYPE_CHECKING:
     from unifocal.training.callbacks import Keeper
@@ -84,7 +85,7 @@ def fit(  # noqa: PLR0913 - all are said by name but three
     finally:
         diary.end(finished=finished)
     # Whether it was trained now or before: whoever predicts with it is to get the same numbers.
-    network.to(memory_format=torch.channels_last if len(samples.shape) == 3 else torch.channels_last_3d)  # type: ignore[call-overload]
+    module.lay_out(channels_last(len(samples.shape) - 1))
     return FitResult(
         weights=keeper.best_weights,
         best_epoch=keeper.best_epoch,

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from unifocal.config.schema import TrainingConfig
 from unifocal.losses import DeepSupervisionLoss
 from unifocal.training.records import DivergedError
+from unifocal.training.settings import channels_last
 from unifocal.training.targets import target_for
 
 
@@ -227,5 +228,4 @@ def region_dice(logits: Tensor, masks: Tensor) -> list[float]:
 
 
 def _channels_last(image: Tensor) -> Tensor:
-    layout = torch.channels_last if image.ndim == 4 else torch.channels_last_3d
-    return image.contiguous(memory_format=layout)
+    return image.contiguous(memory_format=channels_last(image.ndim - 2))
