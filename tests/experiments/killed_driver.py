@@ -53,8 +53,7 @@ class Nursery:
 
     def __exit__(self, *_: object) -> None:
         for pid in self.children():
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+            self.kill(pid)
         self._stop()
         self.traces.unlink()
 
@@ -83,6 +82,15 @@ class Nursery:
             if int(parent) == server and state != "Z":
                 found.append(int(stat.parent.name))
         return found
+
+    @staticmethod
+    def kill(pid: int) -> bool:
+        """Whether it was there to be killed: it may have ended since it was found."""
+        try:
+            os.kill(pid, signal.SIGKILL)
+        except ProcessLookupError:
+            return False
+        return True
 
     def tell(self) -> str:
         """What each process is at, the server as well."""

@@ -1,9 +1,7 @@
 """`compare` from end to end, on a tiny phantom."""
 
 import json
-import os
 import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -120,7 +118,7 @@ def test_killed_again_and_again_it_ends_with_the_same_scores(study: Path, phanto
         while not list((tmp_path / "s").glob(stage)) and process.poll() is None and time.monotonic() < deadline:
             time.sleep(0.01)
         time.sleep(random.uniform(0, 1))
-        os.kill(process.pid, signal.SIGKILL)
+        process.kill()
         process.wait()
     assert subprocess.run(command, capture_output=True, check=False).returncode == 0
     for name in ("scores.csv", "probabilities.csv.gz"):

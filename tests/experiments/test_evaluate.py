@@ -1,9 +1,7 @@
 """`evaluate`: masks of several tools, in 2D and 3D, from files to the report."""
 
-import os
 import re
 import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -165,7 +163,7 @@ def test_killed_anywhere_it_leaves_no_half_and_the_same_command_ends_the_same(vo
         while stage and not (out / stage).exists() and process.poll() is None and time.monotonic() < deadline:
             time.sleep(0.005)
         time.sleep(wait)
-        os.kill(process.pid, signal.SIGKILL)
+        process.kill()
         process.wait()
         for name in names:
             if (out / name).exists():

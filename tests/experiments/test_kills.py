@@ -1,8 +1,6 @@
 """Twenty kills at random moments, of the study and of its workers: the scores are those of a study in peace."""
 
-import os
 import random
-import signal
 import sys
 import time
 from collections.abc import Callable
@@ -68,8 +66,7 @@ class War:
         # As often the study as a worker, whichever of those there are.
         workers = sorted(set(alive) - {study.pid})
         victim = self.chance.choice(workers) if workers and self.chance.random() < 0.5 else study.pid
-        if victim in alive:
-            os.kill(victim, signal.SIGKILL)
+        if victim in alive and self.nursery.kill(victim):
             self.killed["study" if victim == study.pid else "worker"] += 1
         if victim == study.pid:
             study.join()
