@@ -100,8 +100,30 @@ def test_without_a_terminal_there_are_plain_lines(monkeypatch: pytest.MonkeyPatc
     first, second, third = file.getvalue().splitlines()
     assert first == "Training (epochs): 6 to do, 4 done before"
     note = r"\(bce, fold 0, seed 0: epoch 1, validation Dice 0\.50\)"
-    assert re.fullmatch(rf"Training \(epochs\): 5 of 10, about \d+ s left {note}", second)
+    assert re.fullmatch(rf"Training \(epochs\): 5 of 10, at most \d+ s left {note}", second)
     assert third == "One more [line]."
+
+
+@pytest.mark.parametrize("together", [1, 2, 3])
+def test_the_time_left_of_runs_at_once(together: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Epochs of a minute each, which all runs end at almost the same moment."""
+    monkeypatch.setattr(ConsoleReporter, "_QUIET_SECONDS", -1.0)
+    now = [0.0]
+    monkeypatch.setattr("unifocal.experiments.progress.time.monotonic", lambda: now[0])
+    file = io.StringIO()
+    with ConsoleReporter(Console(file=file, force_terminal=False, highlight=False, width=200)) as reporter:
+        reporter.stage("Training (epochs)", 121)
+        for minute in range(4):
+            now[0] = 60.0 * (minute + 1)
+            for run in range(together):
+                now[0] += 1e-4
+                reporter.run(f"run {run}", epoch(minute, 0.5, 60.0))
+                reporter.advance(1)
+    said = [line.partition(", ")[2] for line in file.getvalue().splitlines()[1:]]
+    true = [f"about {describe_seconds((121 - n) / together * 60)} left" for n in range(1, 4 * together + 1)]
+    assert said[0] == f"at most {describe_seconds(120 * 60)} left"
+    assert said[together - 1] == true[together - 1].replace("about", "at most")
+    assert said[together::together] == true[together::together]
 
 
 @pytest.mark.parametrize(

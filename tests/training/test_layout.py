@@ -83,23 +83,3 @@ def test_a_layout_changes_rounding_only_also_of_a_training_that_goes_on(
         for one, other in pairs:
             torch.testing.assert_close(one, other, rtol=0, atol=1e-4)
         assert history(tmp_path / name).to_numpy() == pytest.approx(history(tmp_path / "last").to_numpy(), rel=1e-3)
-
-
-@pytest.mark.parametrize("layout", [torch.channels_last, torch.contiguous_format])
-def test_who_predicts_afterwards_finds_channels_last_whether_it_trained_now_or_before(
-    samples: Samples, tmp_path: Path, layout: torch.memory_format, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    lay_as(monkeypatch, layout)
-    made: list[UNet] = []
-
-    def make(*given: Any, **named: Any) -> UNet:
-        made.append(UNet(*given, **named))
-        return made[-1]
-
-    monkeypatch.setattr("trainings.UNet", make)
-    for _ in range(2):
-        run(samples, tmp_path, epochs=1)
-    for network in made:
-        weights = [each for each in network.parameters() if each.ndim == 4]
-        assert weights
-        assert all(each.is_contiguous(memory_format=torch.channels_last) for each in weights)

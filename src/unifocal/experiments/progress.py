@@ -35,7 +35,8 @@ class ConsoleReporter:
     """A `Reporter` on standard error.
 
     In a terminal, below the bar: a line for each run that goes on, and the best so far. The time left is estimated
-    from this stage's own pace, leaving out steps that were done before it began.
+    from this stage's own pace, leaving out steps that were done before it began. With several runs at once, the first
+    epochs of the others are not counted yet when one run ends its own, so until a run ends its second it is a bound.
     """
 
     _QUIET_SECONDS = 20.0
@@ -49,6 +50,7 @@ class ConsoleReporter:
         self.started = self.spoken = time.monotonic()
         self.task: TaskID | None = None
         self.runs = Runs()
+        self.first: tuple[float, int] | None = None
         fixed, rest = Column(no_wrap=True), Column(ratio=1, no_wrap=True, overflow="ellipsis")
         self.bar = _BarAndRuns(
             TextColumn("{task.description}", table_column=fixed),
@@ -76,7 +78,7 @@ class ConsoleReporter:
         """Start a stage; see `Reporter`."""
         self.title, self.total, self.done, self.skipped = title, total, done, done
         self.started = self.spoken = time.monotonic()
-        self.runs = Runs()
+        self.runs, self.first = Runs(), None
         if self.task is not None:
             self.bar.remove_task(self.task)
         self.task = self.bar.add_task(title, total=total, completed=done, left="", note="")
@@ -88,6 +90,8 @@ class ConsoleReporter:
     def advance(self, steps: int = 1, note: str = "") -> None:
         """Count steps; see `Reporter`."""
         self.done += steps
+        if self.first is None and self.runs.active:
+            self.first = (time.monotonic(), self.done)
         left = self._left()
         if self.task is not None:
             # What the note says of an epoch stands in the run's own line.
@@ -96,7 +100,8 @@ class ConsoleReporter:
         now = time.monotonic()
         if not self.console.is_terminal and now - self.spoken > self._QUIET_SECONDS:
             self.spoken = now
-            text = f"{self.title}: {self.done} of {self.total}, {left}" + (f" ({note})" if note else "")
+            text = ", ".join(filter(None, (f"{self.title}: {self.done} of {self.total}", left)))
+            text += f" ({note})" if note else ""
             self.console.print(text, soft_wrap=True, markup=False)
 
     def run(self, name: str, record: "EpochRecord | None") -> None:
@@ -108,18 +113,23 @@ class ConsoleReporter:
         self.console.print(text, soft_wrap=True, markup=False)
 
     def _left(self) -> str:
-        fresh = self.done - self.skipped
+        since, before = self.started, self.skipped
+        if self.first is not None and self.runs.are_paced:
+            since, before = self.first
+        fresh = self.done - before
         if fresh <= 0:
             return ""
-        seconds = (time.monotonic() - self.started) / fresh * (self.total - self.done)
-        return f"about {describe_seconds(seconds)} left"
+        seconds = (time.monotonic() - since) / fresh * (self.total - self.done)
+        is_bound = self.first is not None and not self.runs.are_paced
+        return f"{'at most' if is_bound else 'about'} {describe_seconds(seconds)} left"
 
 
 class Runs:
-    """The runs that go on, each with its last epoch, and the best epoch of any."""
+    """The runs that go on, each with its last epoch, the best epoch of any, and whether one has ended two epochs."""
 
     def __init__(self) -> None:
         self.active: dict[str, EpochRecord] = {}
+        self.are_paced = False
         self.best: tuple[str, EpochRecord] | None = None
 
     def hear(self, name: str, record: "EpochRecord | None") -> None:
@@ -127,6 +137,7 @@ class Runs:
         if record is None:
             self.active.pop(name, None)
             return
+        self.are_paced |= name in self.active
         self.active[name] = record
         # Where Dice is undefined, it is not a number, which is never the greater one.
         highest = self.best[1].validation_dice if self.best else -1.0

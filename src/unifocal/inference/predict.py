@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from unifocal.models.layout import channels_last
 from unifocal.preprocessing.resampling import restore
 from unifocal.preprocessing.sample import GeometryRecord
 
@@ -26,7 +27,7 @@ def predict_probabilities(
 
     Args:
         network: Maps (N, channels, rows, columns) to logits (N, outputs, rows, columns); one output means foreground
-            against background (sigmoid), more mean one class each (softmax). Left in evaluation mode.
+            against background (sigmoid), more mean one class each (softmax). Left as `ready` leaves it.
         images: What to segment.
         batch_size: Images per forward pass.
         are_regions: Whether every output is a region of its own (sigmoid), which may overlap others.
@@ -34,14 +35,28 @@ def predict_probabilities(
     Yields:
         Per image (outputs, rows, columns), each in [0, 1]; the background's first where there are several.
     """
-    network.eval()
+    ready(network, 2)
     device = next(network.parameters()).device
     for batch in _batches(images, batch_size):
         stacked = torch.from_numpy(np.stack([image for image, _ in batch])).to(device)
-        logits = network(stacked.contiguous(memory_format=torch.channels_last)).float().cpu()
+        logits = network(stacked.contiguous(memory_format=channels_last(2))).float().cpu()
         probabilities = logits.sigmoid() if are_regions or logits.shape[1] == 1 else logits.softmax(dim=1)
         for one, (_, geometry) in zip(probabilities.numpy(), batch, strict=True):
             yield restore_image(one, geometry, has_background=not are_regions and len(one) > 1)
+
+
+def ready(network: nn.Module, dimensions: int) -> None:
+    """Put a network into evaluation mode and lay its weights with their channels last.
+
+    Whoever predicts with the same weights gets the same numbers, whether they were just trained or read from a file.
+
+    Args:
+        network: For images (2) or volumes (3).
+        dimensions: 2 or 3.
+    """
+    network.eval()
+    with torch.inference_mode(mode=False):  # what is made inside could not be trained any more
+        network.to(memory_format=channels_last(dimensions))  # type: ignore[call-overload]
 
 
 def decide(probabilities: NDArray[np.floating[Any]]) -> NDArray[np.uint8]:

@@ -7,6 +7,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from unifocal.inference.predict import ready
 from unifocal.inference.windows import Windows, longest_axis, window_logits
 from unifocal.preprocessing.resampling import restore
 from unifocal.preprocessing.sample import GeometryRecord
@@ -30,7 +31,7 @@ def predict_volume(
 
     Args:
         network: Maps (N, channels, *windows.size) to logits (N, outputs, *windows.size); one output means foreground
-            against background (sigmoid), more mean one class each (softmax). Left in evaluation mode.
+            against background (sigmoid), more mean one class each (softmax). Left as `ready` leaves it.
         image: (channels, *spatial).
         geometry: What preparing it did to its grid.
         windows: How it is covered.
@@ -76,7 +77,7 @@ def predict_volume_indices(
 def _on_grid(
     network: nn.Module, image: NDArray[np.float32], windows: Windows, outputs: int, *, are_regions: bool
 ) -> NDArray[np.float32]:
-    network.eval()
+    ready(network, image.ndim - 1)
     logits = window_logits(network, image, windows, outputs)
     axis = 1 + longest_axis(logits.shape[1:])
     planes = max(1, _PIECE * logits.shape[axis] // logits.size)

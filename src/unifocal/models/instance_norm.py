@@ -3,10 +3,11 @@
 import torch
 from torch import Tensor, nn
 
+from unifocal.models.layout import channels_last
+
 
 def _is_channels_last(image: Tensor) -> bool:
-    layout = torch.channels_last if image.ndim == 4 else torch.channels_last_3d
-    return image.is_contiguous(memory_format=layout) and not image.is_contiguous()
+    return image.is_contiguous(memory_format=channels_last(image.ndim - 2)) and not image.is_contiguous()
 
 
 def _each_alone(norm: nn.InstanceNorm2d | nn.InstanceNorm3d, image: Tensor) -> Tensor:

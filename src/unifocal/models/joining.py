@@ -5,6 +5,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from unifocal.models.layout import channels_last
+
 _TRANSPOSED = {4: nn.functional.conv_transpose2d, 5: nn.functional.conv_transpose3d}
 
 
@@ -52,7 +54,7 @@ class _Join(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         layout = torch.contiguous_format
         if not gradient.is_contiguous():
-            layout = torch.channels_last if gradient.ndim == 4 else torch.channels_last_3d
+            layout = channels_last(gradient.ndim - 2)
         raised = gradient[:, : ctx.channels].contiguous(memory_format=layout)
         skip = gradient[:, ctx.channels :].contiguous(memory_format=layout)
         of_bias = raised.sum(dim=(0, *range(2, raised.ndim))).to(ctx.dtype)

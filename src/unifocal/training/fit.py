@@ -13,7 +13,6 @@ from unifocal.training.loggers import Diary, EpochLogger
 from unifocal.training.patches import Patches
 from unifocal.training.records import EpochRecord, FitResult
 from unifocal.training.samples import Cases
-from unifocal.training.settings import channels_last
 
 if TYPE_CHECKING:
     from unifocal.training.callbacks import Keeper
@@ -84,8 +83,6 @@ def fit(  # noqa: PLR0913 - all are said by name but three
             finished = True
     finally:
         diary.end(finished=finished)
-    # Whether it was trained now or before: whoever predicts with it is to get the same numbers.
-    module.lay_out(channels_last(len(samples.shape) - 1))
     return FitResult(
         weights=keeper.best_weights,
         best_epoch=keeper.best_epoch,

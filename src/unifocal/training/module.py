@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 from unifocal.config.schema import TrainingConfig
 from unifocal.losses import DeepSupervisionLoss
+from unifocal.models.layout import channels_last
 from unifocal.training.records import DivergedError
-from unifocal.training.settings import channels_last
 from unifocal.training.targets import target_for
 
 

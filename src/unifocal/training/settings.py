@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 import torch
 
+from unifocal.models.layout import channels_last
+
 MOST_WORKERS = 8
 _LARGE = 256 * 256
 
@@ -37,11 +39,6 @@ def choose_layout(spatial: Sequence[int], device: torch.device) -> torch.memory_
     is_large_image = len(spatial) == 2 and math.prod(spatial) >= _LARGE
     is_slow = device.type == "cpu" and torch.backends.cpu.get_cpu_capability() == "AVX2"
     return torch.contiguous_format if is_large_image and is_slow else channels_last(len(spatial))
-
-
-def channels_last(dimensions: int) -> torch.memory_format:
-    """The layout of images (2) or volumes (3) with their channels last."""
-    return torch.channels_last if dimensions == 2 else torch.channels_last_3d
 
 
 def choose_workers(asked: int | None) -> int:
