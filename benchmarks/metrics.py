@@ -24,10 +24,11 @@ from report import circumstances, table
 from speed import Times
 
 from unifocal.metrics import nearest, score_case, surface_distances
+from unifocal.metrics.probability import probability_scores
 from unifocal.metrics.regions import bounding_box
 from unifocal.metrics.surface import boundary
 
-PARTS = ("surfaces", "ways", "volumes", "pictures", "bootstrap")
+PARTS = ("surfaces", "ways", "volumes", "pictures", "probabilities", "bootstrap")
 AIMS = {"surface-distance": 0.5, "MONAI": 0.2, "MedPy": 0.05}
 OURS = "unifocal: all five"
 SPACING = (1.0, 1.0, 1.0)
@@ -176,6 +177,33 @@ def pictures(rounds: int, shape: tuple[int, int], count: int = 1000) -> str:
     return f"## `score_case` in 2D\n\n{told}\n\n{table(['', 's'], rows)}"
 
 
+def probabilities(rounds: int, shape: tuple[int, int]) -> str:
+    """Calibration error, Brier score and average precision of one picture's probabilities, beside scikit-learn's."""
+    from sklearn.calibration import calibration_curve
+    from sklearn.metrics import average_precision_score, brier_score_loss
+
+    random = np.random.default_rng(0)
+    truth = np.zeros(shape, bool)
+    truth[shape[0] // 3 : shape[0] // 2, shape[1] // 3 : shape[1] // 2] = True
+    probability = (1 / (1 + np.exp(4 - 6.0 * truth - random.normal(0, 2, shape)))).astype(np.float32)
+
+    def theirs() -> None:
+        flat = truth.ravel(), probability.ravel()
+        calibration_curve(*flat, n_bins=15)
+        brier_score_loss(*flat)
+        average_precision_score(*flat)
+
+    found = in_turns({"unifocal": lambda: probability_scores(truth, probability), "scikit-learn": theirs}, rounds)
+    ours, other = found.values()
+    told = (
+        f"`ece`, `brier` and `average_precision` of {shape[0]}x{shape[1]} probabilities in float32, beside "
+        "scikit-learn's `calibration_curve`, `brier_score_loss` and `average_precision_score`."
+    )
+    head = ["", "unifocal, ms", "scikit-learn, ms", "ratio"]
+    row = ["one lesion", str(ours), str(other), f"{ours.median / other.median:.3f}"]
+    return f"## Probabilities\n\n{told}\n\n{table(head, [row])}"
+
+
 def bootstrap(rounds: int) -> str:
     """The statistics' own benchmark."""
     import bootstrap
@@ -205,11 +233,12 @@ def main() -> None:
         "ways": lambda: ways(given.rounds, volume),
         "volumes": lambda: volumes(given.rounds, volume),
         "pictures": lambda: pictures(given.rounds, picture, given.pictures),
+        "probabilities": lambda: probabilities(given.rounds, picture),
         "bootstrap": lambda: bootstrap(min(given.rounds, 3)),
     }
     parts = [measured[name]() for name in PARTS if name in given.only]
     command = f"python benchmarks/metrics.py {shlex.join(sys.argv[1:])}".strip()
-    packages = ("unifocal", "numpy", "scipy", "monai", "surface-distance", "medpy")
+    packages = ("unifocal", "numpy", "scipy", "scikit-learn", "monai", "surface-distance", "medpy")
     told = f"Median (quartiles) of {given.rounds} rounds in which all take turns; MONAI and MedPy in every third."
     text = "\n".join(["# Speed of the metrics\n", circumstances(command, packages=packages), f"{told}\n", *parts])
     if given.write:

@@ -62,7 +62,7 @@ def _fork(value: float) -> float:
 
 def _leave_a_child(_value: float) -> None:
     if os.fork() == 0:
-        time.sleep(20)
+        time.sleep(45)
         os._exit(0)
     os.kill(os.getpid(), signal.SIGSEGV)
 

@@ -89,7 +89,7 @@ def test_killed_at_any_moment_processes_leave_the_others_in_peace(size: int) -> 
 
     thread = threading.Thread(target=collect, daemon=True)
     thread.start()
-    deadline, seen = time.monotonic() + 60, 0
+    deadline, seen = time.monotonic() + 300, 0
     while thread.is_alive() and time.monotonic() < deadline:
         thread.join(chance.uniform(0, 0.02))
         # Not `active_children`, which looks after them as only their own threads are to.
@@ -130,7 +130,7 @@ def test_whom_an_item_has_begun_keeps_nobody_waiting() -> None:
     first, second, third = results([("leave a child", 0.0), ("fork", 5.0), ("square", 3.0)], together=2)
     assert first == Failed("crashed", "SIGSEGV")
     assert (second, third) == (5.0, 9.0)
-    assert time.monotonic() - start < 15
+    assert time.monotonic() - start < 30  # the child takes 45
 
 
 @linux
@@ -196,7 +196,7 @@ def test_leaving_early_ends_the_processes(tmp_path: Path) -> None:
     iterator = map_isolated(do, [("square", 1.0), *[("wait", 30.0)] * 20], workers=2)
     assert next(iterator) == 1.0
     iterator.close()  # type: ignore[attr-defined]
-    assert time.monotonic() - start < 10
+    assert time.monotonic() - start < 25  # each would wait 30
 
 
 @linux
@@ -212,11 +212,11 @@ def test_an_interrupt_leaves_no_process_behind(tmp_path: Path) -> None:
     process = subprocess.Popen(
         [sys.executable, "-c", code], env=environment, stderr=subprocess.PIPE, start_new_session=True
     )
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 50
     while len(list(tmp_path.iterdir())) < 2 and time.monotonic() < deadline:
         time.sleep(0.05)
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does: all of them get it
-    _, said = process.communicate(timeout=20)
+    _, said = process.communicate(timeout=40)
     assert said.decode().strip().endswith("KeyboardInterrupt")
     assert said.decode().count("Traceback") == 1
     for name in (path.name for path in tmp_path.iterdir()):

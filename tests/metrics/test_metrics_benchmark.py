@@ -19,16 +19,27 @@ def _beside_benchmarks(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_scoring_is_timed(tmp_path: Path) -> None:
     page = tmp_path / "speed.md"
-    command = [sys.executable, BENCHMARKS / "metrics.py", *SMALL, "--only", "ways", "volumes", "pictures"]
+    command = [
+        sys.executable,
+        BENCHMARKS / "metrics.py",
+        *SMALL,
+        "--only",
+        "ways",
+        "volumes",
+        "pictures",
+        "probabilities",
+    ]
     subprocess.run([*command, "--write", page], check=True, timeout=300, capture_output=True, cwd=tmp_path)
     text = page.read_text(encoding="utf-8")
     assert re.findall("^## (.*)$", text, re.MULTILINE) == [
         "Ways to the nearest boundary",
         "`score_case` in 3D",
         "`score_case` in 2D",
+        "Probabilities",
     ]
     times = re.findall(r"^\| (?:atlas of 100 labels|2 processes) \| (\S+) \|$", text, re.MULTILINE)
-    assert len(times) == 2
+    times += re.findall(r"^\| one lesion \| (\S+) \| (\S+) \| (\S+) \|$", text, re.MULTILINE)[0]
+    assert len(times) == 5
     assert all(float(time) > 0 for time in times)
 
 
